@@ -1,0 +1,285 @@
+"""Callbacks: exact resumption, and learning rates of a player."""
+
+import hashlib
+import io
+import json
+import re
+import signal
+import threading
+import time
+import types
+import warnings
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_gen import files
+from keras_gen.errors import DamagedError, UsageError
+
+_NAME = re.compile(r"step-(\d+)\.npz")
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Saves the whole state of training, and resumes it bit for bit, in the middle of an epoch too.
+
+    One file holds the weights, every optimizer, moving averages, random states, running metrics and the place in the
+    data. It is written beside and renamed, the newest two are kept, and one that holds NaN or infinity is never
+    written. Ctrl-C and SIGTERM end the running step, save, and are then raised again. Arrays and `keras_gen.data` sets
+    resume exactly; any other data set is drawn again from the start of the epoch, and is exact if its order does not
+    change.
+
+    Args:
+        folder: where the checkpoints are; made if missing. One run at a time may use it.
+        every: seconds between two saves, at the ends of steps; `None` saves only at the end and by `every_steps`.
+        every_steps: train steps between two saves.
+        keep: how many checkpoints stay.
+
+    Raises:
+        UsageError: another process uses the folder, or its checkpoints are of another model.
+
+    Example:
+        >>> model.fit(images, epochs=5, callbacks=[keras_gen.callbacks.Checkpoint("backup")])
+    """
+
+    def __init__(self, folder: str | Path, every: float | None = 60.0, every_steps: int | None = None, keep: int = 2):
+        super().__init__()
+        self.folder, self.every, self.every_steps, self.keep = Path(folder), every, every_steps, keep
+        self.epoch, self.step, self.steps_done = 0, 0, 0
+        self.interrupted: int | None = None
+        self._means: dict[str, Any] = {}
+        self._resumed_at = (-1, 0)
+        self._handlers: dict[int, Any] = {}
+        self._lock: Any = None
+
+    # --- resume ------------------------------------------------------------------------------------------------------
+
+    def restore(self, model: keras.Model) -> tuple[int, int] | None:
+        """Puts a model back to the newest sound checkpoint; `fit` calls this before it begins.
+
+        Returns:
+            The epoch and the step in it to go on from, or `None` if there is no checkpoint.
+        """
+        self.release()
+        if model.distribute_strategy.extended.should_checkpoint:
+            self._lock = files.lock(self.folder)
+            self._lock.__enter__()
+            files.clean(self.folder)
+        self._catch_signals()
+        for path in reversed(checkpoints(self.folder)):
+            try:
+                state, arrays = read(path)
+            except DamagedError as error:
+                warnings.warn(f"{error}; going on from the one before it", stacklevel=2)
+                continue
+            self._assign(model, path, state, arrays)
+            return self.epoch, self.step
+        return None
+
+    def _assign(self, model, path, state, arrays):
+        variables = state_of(model)
+        for name, variable in variables.items():
+            have = arrays[name].shape if name in arrays else "nothing"
+            if have != tuple(variable.shape):
+                raise UsageError(
+                    f"{files.shown(path)} holds {have} for {name}, this model {tuple(variable.shape)}; "
+                    "build the same model, or give another folder"
+                )
+        for name, variable in variables.items():
+            dtype = np.dtype(keras.backend.standardize_dtype(variable.dtype))
+            variable.assign(arrays[name] if arrays[name].dtype == dtype else arrays[name].view(dtype))
+        self._means = {name: arrays[name] for name in variables if name.startswith("metric/")}
+        self.epoch, self.step, self.steps_done = state["epoch"], state["step"], state["steps_done"]
+        self._resumed_at = (self.epoch, self.step)
+
+    def on_train_begin(self, logs: Any = None) -> None:
+        """Starts the clock."""
+        self._saved_at = time.monotonic()
+        self._steps_saved = self.steps_done
+
+    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
+        """Puts the running metrics of an interrupted epoch back, which Keras has just reset."""
+        if (epoch, 0) != self._resumed_at and epoch == self._resumed_at[0]:
+            for name, variable in state_of(self.model).items():
+                if name in self._means:
+                    variable.assign(self._means[name])
+        else:
+            self.step = 0
+        self.epoch = epoch
+
+    # --- save --------------------------------------------------------------------------------------------------------
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Saves when it is time, or when a signal has come."""
+        if self.epoch == self._resumed_at[0] and batch < self._resumed_at[1]:
+            return  # a step that was taken before the interruption and is only counted now
+        self.steps_done += batch + 1 - self.step
+        self.step = batch + 1
+        if self.interrupted is not None:
+            self.model.stop_training = True
+            return
+        self._save_if_due()
+
+    def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
+        """Moves the place to the next epoch, unless this one was left early."""
+        steps = (self.params or {}).get("steps")
+        if not self.model.stop_training or (steps is not None and self.step >= steps):
+            self.epoch, self.step = epoch + 1, 0
+        if not self.model.stop_training:
+            self._save_if_due()
+
+    def on_train_end(self, logs: Any = None) -> None:
+        """Saves where training ended."""
+        if self._steps_saved != self.steps_done or not checkpoints(self.folder):
+            self.save()
+
+    def _save_if_due(self):
+        late = self.every is not None and time.monotonic() - self._saved_at >= self.every
+        far = self.every_steps is not None and self.steps_done - self._steps_saved >= self.every_steps
+        if late or far:
+            self.save()
+
+    def save(self) -> Path | None:
+        """Writes a checkpoint now.
+
+        Returns:
+            Its path, or `None` if the state holds NaN or infinity, which is said in a warning, or if another worker
+            writes.
+        """
+        self._saved_at = time.monotonic()
+        if not self.model.distribute_strategy.extended.should_checkpoint:
+            return None
+        arrays = {name: np.asarray(variable) for name, variable in state_of(self.model).items()}
+        for name, array in arrays.items():
+            if not np.isfinite(array.astype(np.float32) if array.dtype.kind not in "iub" else array).all():
+                warnings.warn(
+                    f"step {self.steps_done}: {name} is not finite, no checkpoint was written; lower the learning rate",
+                    stacklevel=2,
+                )
+                return None
+        state = {"epoch": self.epoch, "step": self.step, "steps_done": self.steps_done}
+        path = self.folder / f"step-{self.steps_done:09d}.npz"
+        files.write(path, _packed(state, arrays))
+        self._steps_saved = self.steps_done
+        for old in checkpoints(self.folder)[: -self.keep]:
+            old.unlink(missing_ok=True)
+        return path
+
+    # --- signals -----------------------------------------------------------------------------------------------------
+
+    def _catch_signals(self):
+        self.interrupted = None
+        if threading.current_thread() is not threading.main_thread():
+            return
+
+        def remember(number, frame):
+            if self.interrupted is not None:  # asked twice: at once
+                self.release()
+                signal.raise_signal(number)
+            self.interrupted = number
+
+        for number in (signal.SIGINT, signal.SIGTERM):
+            self._handlers[number] = signal.signal(number, remember)
+
+    def release(self) -> None:
+        """Gives signals and the folder back; `fit` calls this however it ends."""
+        for number, handler in self._handlers.items():
+            signal.signal(number, handler)
+        self._handlers = {}
+        if self._lock is not None:
+            self._lock.__exit__(None, None, None)
+            self._lock = None
+
+    def raise_again(self) -> None:
+        """Raises the signal that ended training, if one did."""
+        if self.interrupted is not None:
+            signal.raise_signal(self.interrupted)
+
+
+def state_of(model: keras.Model) -> dict[str, Any]:
+    """Returns every variable that the next step depends on, by a name that does not change between runs."""
+    named = {f"model/{index}": variable for index, variable in enumerate(model.variables)}
+    for player in model.players():
+        name = player.prefixed("optimizer")
+        for index, variable in enumerate(getattr(model, name).variables):
+            named[f"{name}/{index}"] = variable
+    for metric in model.metrics:
+        for index, variable in enumerate(metric.variables):
+            named[f"metric/{metric.name}/{index}"] = variable
+    return named
+
+
+def checkpoints(folder: str | Path) -> list[Path]:
+    """Returns the checkpoints in a folder, oldest first."""
+    return sorted(path for path in Path(folder).glob("step-*.npz") if _NAME.fullmatch(path.name))
+
+
+def read(path: Path) -> tuple[dict[str, int], dict[str, np.ndarray]]:
+    """Reads a checkpoint, sound or not at all.
+
+    Raises:
+        DamagedError: the file is cut short, changed, or something else.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            arrays = {name: held[name] for name in held.files}
+        state = json.loads(arrays.pop("state").tobytes())
+        digest = state.pop("digest")
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile, NotImplementedError) as error:
+        raise DamagedError(f"checkpoint {files.shown(path)} is damaged: {str(error)[:60]}") from None
+    if _digest(state, arrays) != digest:
+        raise DamagedError(f"checkpoint {files.shown(path)} is damaged: its digest differs")
+    return state, arrays
+
+
+def _packed(state, arrays):
+    text = json.dumps({**state, "digest": _digest(state, arrays)})
+    out = io.BytesIO()
+    np.savez(out, state=np.frombuffer(text.encode(), np.uint8), **arrays)
+    return out.getvalue()
+
+
+def _digest(state, arrays):
+    digest = hashlib.sha256(json.dumps(state, sort_keys=True).encode())
+    for name in sorted(arrays):
+        digest.update(f"{name} {arrays[name].shape}".encode())
+        digest.update(np.ascontiguousarray(arrays[name]).tobytes())
+    return digest.hexdigest()
+
+
+class _OfPlayer:
+    """Lets one of Keras' learning-rate callbacks move the optimizer of one player."""
+
+    def __init__(self, *args: Any, player: str, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self.player = player
+
+    def set_model(self, model: keras.Model) -> None:
+        """Shows the callback this player's optimizer as the model's only one."""
+        name = f"{self.player}_optimizer" if self.player else "optimizer"
+        if not hasattr(model, name):
+            known = ", ".join(repr(player.name) for player in model.players())
+            raise UsageError(f"player {self.player!r} is not in this game; its players: {known}")
+        super().set_model(types.SimpleNamespace(optimizer=getattr(model, name)))
+
+
+class LearningRateScheduler(_OfPlayer, keras.callbacks.LearningRateScheduler):
+    """`keras.callbacks.LearningRateScheduler` for one player of a game.
+
+    Args:
+        *args: as in Keras.
+        player: `"d"` or `"g"`.
+        **kwargs: as in Keras.
+    """
+
+
+class ReduceLROnPlateau(_OfPlayer, keras.callbacks.ReduceLROnPlateau):
+    """`keras.callbacks.ReduceLROnPlateau` for one player of a game.
+
+    Args:
+        *args: as in Keras.
+        player: `"d"` or `"g"`.
+        **kwargs: as in Keras.
+    """

@@ -1,0 +1,180 @@
+"""What `fit` and `evaluate` do with data before Keras sees it: names, checks, order, and the place to resume at."""
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_gen.batch import check_shapes, check_values, unpack
+from keras_gen.errors import DamagedError, UsageError
+from keras_gen.feed import Examples
+
+BATCH_SIZE = 32  # as Keras
+
+
+def refuse(arguments: dict[str, Any]) -> None:
+    """Takes Keras' weights out of the arguments of `fit`.
+
+    Raises:
+        UsageError: one is given.
+    """
+    for name in ("sample_weight", "class_weight"):
+        if arguments.pop(name, None) is not None:
+            raise UsageError(f"{name} was given; generative losses take no weights: leave it out, or resample the data")
+
+
+def split(batch: Mapping[str, Any], fraction: float) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Splits arrays into the first part and the last, which holds `fraction` of the rows."""
+    if not 0 < fraction < 1:
+        raise UsageError(f"validation_split is {fraction}; expected more than 0 and less than 1")
+    if not all(hasattr(value, "__len__") for value in batch.values()):
+        raise UsageError("validation_split needs arrays; give validation_data for a data set")
+    count = len(next(iter(batch.values())))
+    cut = count - int(count * fraction)
+    return {k: v[:cut] for k, v in batch.items()}, {k: v[cut:] for k, v in batch.items()}
+
+
+class Feed:
+    """Data made ready for one call of `fit`.
+
+    Args:
+        at: `(epoch, step)` to the data set that begins there.
+        steps: `steps_per_epoch` for Keras, or `None` where the data set ends each epoch itself.
+        exact: `at` begins at the very step; otherwise the batches before it are to be drawn and discarded.
+        found: the errors that a check inside the pipeline met.
+    """
+
+    def __init__(self, at: Callable[[int, int], Any], steps: int | None, exact: bool, found: list[Exception]):
+        self.at, self.steps, self.exact, self.found = at, steps, exact, found
+
+    def discard(self, epoch: int, step: int) -> int:
+        """Returns how many batches of `at(epoch, step)` come before that step."""
+        if self.exact:
+            return 0
+        return step + (epoch * self.steps if self.steps else 0)  # with steps_per_epoch Keras draws one endless stream
+
+    @contextlib.contextmanager
+    def errors(self) -> Iterator[None]:
+        """Raises what a check inside the pipeline found, in place of TensorFlow's account of it."""
+        try:
+            yield
+        except tf.errors.OpError:
+            if self.found:
+                raise self.found[0] from None
+            raise
+
+
+def training(model, x, y, batch_size, shuffle, steps_per_epoch) -> Feed:
+    """Makes the data of a `fit` ready, checking what can be checked before the first step."""
+    examples, serving = _examples(model, x, y, batch_size, model.order_seed() if shuffle else None)
+    if examples is None:
+        found: list[Exception] = []
+        data = _checked(model, x, found)
+        return Feed(lambda epoch, step: data, steps_per_epoch, False, found)
+    steps = steps_per_epoch or examples.steps(serving["batch_size"], serving["drop_remainder"])
+    return Feed(lambda epoch, step: examples.stream(start=epoch * steps + step, **serving), steps, True, [])
+
+
+def evaluation(model, x, y, batch_size) -> Any:
+    """Makes the data of an `evaluate` ready: one pass in the stored order."""
+    if isinstance(x, tuple) and y is None and len(x) > 1:
+        batch = unpack(x, model.data_names)
+        x, y = batch, None
+    examples, serving = _examples(model, x, y, batch_size, None)
+    return _checked(model, x, []) if examples is None else examples.dataset(**{**serving, "seed": None})
+
+
+def _examples(model, x, y, batch_size, seed):
+    """Returns arrays, or a data set that remembers its own, as `Examples`; `(None, None)` for everything else."""
+    if isinstance(x, tf.data.Dataset):
+        examples = getattr(x, "examples", None)
+        if examples is None:
+            return None, None
+        serving = x.serving
+    else:
+        batch = unpack((x, y), model.data_names)
+        if not batch or not all(_is_array(value) for value in batch.values()):
+            return None, None
+        check_shapes({name: (None, *np.shape(value)[1:]) for name, value in batch.items()}, model.expects())
+        names = {*model.expects(), *model.data_names}
+        examples = Examples({name: np.asarray(value) for name, value in batch.items() if name in names})
+        serving = {"batch_size": batch_size or BATCH_SIZE, "seed": seed, "drop_remainder": False}
+        if not len(examples):
+            raise UsageError("the data is empty: 0 examples; expected at least 1")
+        check_values({name: value[: serving["batch_size"]] for name, value in examples.arrays.items()})
+    check_shapes({k: (None, *v.shape[1:]) for k, v in examples.arrays.items()}, model.expects())
+    _check_rows(model, min(serving["batch_size"], len(examples)))
+    return examples, serving
+
+
+def _is_array(value):
+    return isinstance(value, np.ndarray) or (tf.is_tensor(value) and hasattr(value, "numpy"))
+
+
+def _check_rows(model, rows):
+    steps = max(player.steps for player in model.players())
+    if rows < steps:
+        raise UsageError(f"a batch of {rows} cannot be split into {steps} steps of one player; use at least {steps}")
+
+
+def _checked(model, data, found):
+    """Returns the data with its first batch looked at on its way: nothing is drawn twice."""
+
+    def look(batch):
+        batch = {name: np.asarray(value) for name, value in unpack(batch, model.data_names).items()}
+        check_shapes({name: value.shape for name, value in batch.items()}, model.expects())
+        check_values({name: value for name, value in batch.items() if name in model.expects()})
+        _check_rows(model, len(next(iter(batch.values()))))
+
+    if isinstance(data, tf.data.Dataset):
+        return _checked_dataset(model, data, look, found)
+    if isinstance(data, keras.utils.PyDataset):
+        look(data[0])
+        return data
+    if isinstance(data, Iterator):
+        first = next(data, None)
+        if first is None:
+            raise UsageError("the generator is empty; expected at least 1 batch")
+        look(first)
+        return _tuples(first, data, model.data_names)
+    raise UsageError(
+        f"data of type {type(data).__name__} is not known; expected arrays, a dict of arrays, tf.data or a generator"
+    )
+
+
+def _tuples(first, rest, names):
+    """Yields what was looked at and then the rest, in the tuples that Keras wants of a generator."""
+    for batch in itertools.chain([first], rest):
+        yield (unpack(batch, names),)
+
+
+def _checked_dataset(model, data, look, found):
+    if data.cardinality() == 0:
+        raise UsageError("the data set is empty: 0 batches; expected at least 1")
+    spec = unpack(data.element_spec, model.data_names)
+    shapes = {name: getattr(part, "shape", None) for name, part in spec.items()}
+    check_shapes({k: None if s is None or s.rank is None else s.as_list() for k, s in shapes.items()}, model.expects())
+    seen: list[bool] = []
+
+    def inspect(*flat):
+        if not seen:
+            seen.append(True)
+            try:
+                look(tf.nest.pack_sequence_as(data.element_spec, flat))
+            except (UsageError, DamagedError) as error:
+                found.append(error)
+                raise
+        return np.bool_(True)
+
+    def passed(index, batch):
+        flat = tf.nest.flatten(batch)
+        fine = tf.cond(index == 0, lambda: tf.numpy_function(inspect, flat, tf.bool), lambda: True)
+        with tf.control_dependencies([fine]):
+            return tf.nest.map_structure(tf.identity, batch)
+
+    options = data.options()
+    return data.enumerate().map(passed).prefetch(2).with_options(options)

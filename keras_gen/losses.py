@@ -1,0 +1,76 @@
+"""Losses and likelihoods: tensors in, a mean over this batch (or one value per example) out."""
+
+import math
+from collections.abc import Callable
+from typing import NamedTuple
+
+import tensorflow as tf
+
+LOG_2PI = math.log(2 * math.pi)
+
+
+class Adversarial(NamedTuple):
+    """The two sides of a game, on logits: both are minimized."""
+
+    discriminator: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # (real logits, fake logits) -> scalar
+    generator: Callable[[tf.Tensor], tf.Tensor]  # (fake logits) -> scalar
+
+
+def mean(values: tf.Tensor) -> tf.Tensor:
+    """Averages over the batch, and over patches if a discriminator has them, in float32."""
+    return tf.reduce_mean(tf.cast(values, tf.float32))
+
+
+def _cross_entropy(real, fake):
+    return mean(tf.nn.softplus(-real)) + mean(tf.nn.softplus(fake))
+
+
+def _least_squares(real, fake):
+    return 0.5 * mean(tf.square(real - 1.0)) + 0.5 * mean(tf.square(fake))
+
+
+def _critic(real, fake):
+    return mean(fake) - mean(real)
+
+
+def _hinge(real, fake):
+    return mean(tf.nn.relu(1.0 - real)) + mean(tf.nn.relu(1.0 + fake))
+
+
+def _fool(fake):
+    return -mean(fake)
+
+
+# Goodfellow et al. 2014 (arXiv:1406.2661); Mao et al. 2016 (arXiv:1611.04076); Arjovsky et al. 2017 (arXiv:1701.07875);
+# Lim and Ye 2017 (arXiv:1705.02894).
+ADVERSARIAL = {
+    "minimax": Adversarial(_cross_entropy, lambda fake: -mean(tf.nn.softplus(fake))),
+    "non_saturating": Adversarial(_cross_entropy, lambda fake: mean(tf.nn.softplus(-fake))),
+    "least_squares": Adversarial(_least_squares, lambda fake: 0.5 * mean(tf.square(fake - 1.0))),
+    "wasserstein": Adversarial(_critic, _fool),
+    "hinge": Adversarial(_hinge, _fool),
+}
+
+
+def per_example(values: tf.Tensor) -> tf.Tensor:
+    """Sums over all dimensions but the first, in float32: `(B, ...)` to `(B,)`."""
+    values = tf.cast(values, tf.float32)
+    return tf.reduce_sum(tf.reshape(values, (tf.shape(values)[0], -1)), axis=1)
+
+
+def bernoulli_log_likelihood(x: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Log p(x) in nats of pixels in [0, 1] under independent Bernoullis: `(B, ...)` to `(B,)`."""
+    logits = tf.cast(logits, tf.float32)
+    return -per_example(tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.cast(x, tf.float32), logits=logits))
+
+
+def gaussian_log_likelihood(x: tf.Tensor, mean: tf.Tensor, log_variance: tf.Tensor) -> tf.Tensor:
+    """Log density of x in nats under a diagonal Gaussian: `(B, ...)` to `(B,)`."""
+    x, mean, log_variance = (tf.cast(value, tf.float32) for value in (x, mean, log_variance))
+    return -0.5 * per_example(LOG_2PI + log_variance + tf.square(x - mean) * tf.exp(-log_variance))
+
+
+def gaussian_kl(mean: tf.Tensor, log_variance: tf.Tensor) -> tf.Tensor:
+    """KL(N(mean, diag(exp(log_variance))) || N(0, I)) in nats: `(B, d)` to `(B,)`."""
+    mean, log_variance = tf.cast(mean, tf.float32), tf.cast(log_variance, tf.float32)
+    return 0.5 * per_example(tf.square(mean) + tf.exp(log_variance) - 1.0 - log_variance)

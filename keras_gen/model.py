@@ -1,0 +1,581 @@
+"""The game: players, one `train_step` for all models, right under replicas, mixed precision and restarts."""
+
+import inspect
+import types
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_gen import files, fitting
+from keras_gen.batch import Batch, unpack
+from keras_gen.draws import sample_inputs
+from keras_gen.errors import UsageError, near_misses
+from keras_gen.random import SeedGenerator, adopt
+from keras_gen.signature import Signature
+
+KERAS_ARGUMENTS = ("name", "dtype", "trainable")
+
+
+class Player(NamedTuple):
+    """The networks that one optimizer may move, and the loss that it moves them down.
+
+    Args:
+        name: `"d"` gives `d_optimizer` and `d_loss`; `""` gives `optimizer` and `loss`.
+        networks: what this player may move, and nothing else.
+        loss: `(batch, training)` to a dict of scalars, each a mean over this replica's batch; their weighted sum is
+            minimized.
+        optimizer: makes the paper's optimizer, for a `compile()` without one.
+        terms: the terms of the loss that get a metric of their own, without their weight.
+        weights: the weight of a term in the sum, where it is not 1.
+        steps: updates in a round of the alternating rule, each on rows of its own.
+    """
+
+    name: str
+    networks: tuple
+    loss: Callable[[Batch, bool], dict[str, tf.Tensor]]
+    optimizer: Callable[[], keras.optimizers.Optimizer]
+    terms: tuple[str, ...] = ()
+    weights: Mapping[str, float] = types.MappingProxyType({})
+    steps: int = 1
+
+    def prefixed(self, word: str) -> str:
+        """Returns `d_word`, or `word` for the player without a name."""
+        return f"{self.name}_{word}" if self.name else word
+
+    @property
+    def variables(self) -> list:
+        """The trainable variables of the player's networks, each once."""
+        found = {id(v): v for network in self.networks for v in network.trainable_variables}
+        return list(found.values())
+
+
+class GenerativeModel(keras.Model):
+    """Base of all models: a game of players, trained by `fit`.
+
+    A leaf makes its networks, calls `build()` at the end of its constructor, and gives `players()` and `signatures()`.
+
+    Args:
+        ema: decay per step, in [0, 1), of an exponential moving average of the networks in `averaged`; it is saved, and
+            used by `sample` and the export. `None` keeps none.
+        seed: of all draws in training. `None` takes one from the operating system.
+        **kwargs: `name`, `dtype` (a precision policy such as `"mixed_bfloat16"`), `trainable`.
+    """
+
+    density = "implicit"  # "exact" | "bound" | "implicit"
+    data_names = ("image", "label")  # what plain x and y of `fit` are called
+    averaged: tuple[str, ...] = ()  # attributes that an exponential moving average follows
+    update = "simultaneous"  # or "alternating"
+
+    def __new__(cls, *args: Any, **kwargs: Any):
+        """Records the constructor's arguments: they are the model's configuration."""
+        known = constructor_arguments(cls)
+        for word in kwargs:
+            if word not in known:
+                raise UsageError(f"{cls.__name__} has no argument {word!r}; {near_misses(word, known)}")
+        model = super().__new__(cls)
+        bound = inspect.signature(cls.__init__).bind_partial(model, *args, **kwargs).arguments
+        given = {key: value for key, value in list(bound.items())[1:] if key != "kwargs"}
+        # A mapping proxy is not a container to Keras, which would otherwise save the networks in it a second time.
+        model.__dict__["_given"] = types.MappingProxyType({**given, **bound.get("kwargs", {})})
+        return model
+
+    def __init__(self, ema: float | None = None, seed: int | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        if ema is not None and not 0 <= ema < 1:
+            raise UsageError(f"ema is {ema}; expected a decay in [0, 1), such as 0.999")
+        self.ema = ema
+        self.seed = seed
+        self.seed_generator = SeedGenerator(seed)
+        self.test_seed_generator = SeedGenerator(0)
+        self.__dict__["_compiled_functions"] = {}
+        self.__dict__["_means"] = {}
+
+    # --- what a leaf gives -------------------------------------------------------------------------------------------
+
+    def players(self) -> tuple[Player, ...]:
+        """Returns who plays, in the order of their moves."""
+        raise NotImplementedError
+
+    def signatures(self) -> dict[str, Signature]:
+        """Returns the inference functions that are exported."""
+        raise NotImplementedError
+
+    def expects(self) -> dict[str, tuple[int | None, ...]]:
+        """Returns the named tensors that a training batch must hold, with their shapes, batch first."""
+        return {"image": (None, *self.image_shape)}
+
+    # --- construction ------------------------------------------------------------------------------------------------
+
+    def build(self, input_shape: Any = None) -> None:
+        """Ends the construction: makes the moving averages and takes over the seed generators of all layers."""
+        if self.ema is not None:
+            for name in self.averaged:
+                twin = keras.models.clone_model(getattr(self, name))
+                twin.set_weights(getattr(self, name).get_weights())
+                twin.trainable = False
+                setattr(self, f"ema_{name}", twin)
+        self.__dict__["_generators"] = types.MappingProxyType(dict(enumerate(adopt(self))))
+        self.built = True
+
+    def inference(self, name: str) -> keras.Model:
+        """Returns the network to sample and export with: the moving average where there is one."""
+        return getattr(self, f"ema_{name}", None) or getattr(self, name)
+
+    def draws(self, training: bool) -> SeedGenerator:
+        """Returns the source of random numbers: in `evaluate` the same in every run."""
+        return self.seed_generator if training else self.test_seed_generator
+
+    def get_config(self) -> dict[str, Any]:
+        """Returns the constructor's arguments as plain values; injected networks are serialized."""
+        config = {name: _plain(value) for name, value in self._given.items()}
+        return {**config, "name": self.name, "dtype": self.dtype_policy.name}
+
+    @classmethod
+    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, type] | None = None):
+        """Builds a model from `get_config()`."""
+
+        def value(given):
+            nested = isinstance(given, dict) and "class_name" in given
+            return keras.saving.deserialize_keras_object(given, custom_objects) if nested else given
+
+        return cls(**{name: value(given) for name, given in config.items()})
+
+    def get_build_config(self) -> None:
+        """Returns nothing: the constructor builds."""
+
+    def build_from_config(self, config: Any) -> None:
+        """Does nothing: the constructor builds."""
+
+    def float32(self) -> "GenerativeModel":
+        """Returns this model, or, under mixed precision, a copy of it that computes in float32."""
+        if all(layer.compute_dtype == "float32" for layer in self._flatten_layers() if layer is not self):
+            return self
+        twin = type(self).from_config(_in_float32(self.get_config()))
+        for ours, theirs in zip(twin.weights, self.weights, strict=True):
+            ours.assign(theirs)
+        return twin
+
+    # --- compile -----------------------------------------------------------------------------------------------------
+
+    def compile(
+        self,
+        optimizer: Any = None,
+        *,
+        jit_compile: bool | str = "auto",
+        run_eagerly: bool = False,
+        steps_per_execution: int = 1,
+        auto_scale_loss: bool = True,
+        **optimizers: Any,
+    ) -> None:
+        """Prepares for training.
+
+        Args:
+            optimizer: of a model with one player. A game takes one for each player by name: `d_optimizer=`,
+                `g_optimizer=`. Each is an instance, a name, a configuration, or `None` for the paper's.
+            jit_compile: `"auto"` uses XLA on exactly one GPU.
+            run_eagerly: run steps without compiling them.
+            steps_per_execution: steps in one compiled call; the weights do not depend on it.
+            auto_scale_loss: under `mixed_float16`, scale every player's loss.
+            **optimizers: the players' optimizers.
+
+        Raises:
+            UsageError: an argument, a player or an optimizer that does not exist.
+        """
+        players = self.players()
+        known = [player.prefixed("optimizer") for player in players]
+        given = {**({"optimizer": optimizer} if optimizer is not None else {}), **optimizers}
+        for word in given:
+            if word not in known:
+                raise UsageError(f"compile() has no argument {word!r} here; {near_misses(word, known)}")
+        chosen = [given.get(name) for name in known]
+        instances = [id(choice) for choice in chosen if isinstance(choice, keras.optimizers.Optimizer)]
+        if len(set(instances)) < len(instances):
+            raise UsageError("two players were given one optimizer instance; give each its own")
+        made = {
+            name: _optimizer(player, choice, auto_scale_loss)
+            for name, player, choice in zip(known, players, chosen, strict=True)
+        }
+        if jit_compile == "auto":
+            one_replica = self.distribute_strategy.num_replicas_in_sync == 1
+            jit_compile = one_replica and len(tf.config.list_logical_devices("GPU")) == 1
+        super().compile(
+            optimizer=made.pop("optimizer", None),
+            jit_compile=jit_compile,
+            run_eagerly=run_eagerly,
+            steps_per_execution=steps_per_execution,
+            auto_scale_loss=False,
+        )
+        for name, instance in made.items():
+            setattr(self, name, instance)
+        for player, name in zip(players, known, strict=True):
+            getattr(self, name).build(player.variables)
+        words = [player.prefixed(word) for player in players for word in ("loss", *player.terms)]
+        if "loss" not in words:
+            words.append("loss")  # the sum over players: what TerminateOnNaN and ModelCheckpoint can hold
+        self.__dict__["_means"] = {word: keras.metrics.Mean(name=word) for word in words}
+
+    def get_compile_config(self) -> dict[str, Any] | None:
+        """Returns what `compile` was given, with every player's optimizer; nothing before `compile`."""
+        if not self.compiled:
+            return None
+        names = [player.prefixed("optimizer") for player in self.players()]
+        return {
+            **{name: keras.saving.serialize_keras_object(getattr(self, name)) for name in names},
+            "run_eagerly": self.run_eagerly,
+            "steps_per_execution": self.steps_per_execution,
+        }
+
+    def compile_from_config(self, config: Mapping[str, Any]) -> None:
+        """Compiles as before the save."""
+        self.compile(**keras.saving.deserialize_keras_object(dict(config)))
+
+    @property
+    def metrics(self) -> list:
+        """One running mean for each player's loss and terms, and for their total."""
+        return list(self._means.values())
+
+    # --- the one step ------------------------------------------------------------------------------------------------
+
+    def train_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Plays one round: every player moves its own networks and nobody else's."""
+        batch = Batch(unpack(data, self.data_names))
+        play = self._simultaneous if self.update == "simultaneous" else self._alternating
+        # Where the data ends, TensorFlow would otherwise still count a step and draw random numbers for it.
+        with tf.control_dependencies(tf.nest.flatten(dict(batch))):
+            rows = _rows(batch)
+            self._record(play(batch), rows)
+            if self.ema is not None:
+                self._follow()
+            return self._logs()
+
+    def test_step(self, data: Any) -> dict[str, tf.Tensor]:
+        """Computes every player's loss on one batch, moving nothing."""
+        batch = Batch(unpack(data, self.data_names))
+        with tf.control_dependencies(tf.nest.flatten(dict(batch))):
+            rows = _rows(batch)
+            self._record([(player, player.loss(batch, False)) for player in self.players()], rows)
+            return self._logs()
+
+    def _simultaneous(self, batch):
+        """All losses on one forward pass and on the same weights, then all updates."""
+        players = self.players()
+        share = _share(batch)
+        with tf.GradientTape(persistent=len(players) > 1) as tape:
+            played = [(player, player.loss(batch, True)) for player in players]
+            losses = [self._scaled(player, terms, share) for player, terms in played]
+        gradients = [tape.gradient(loss, player.variables) for player, loss in zip(players, losses, strict=True)]
+        for player, gradient in zip(players, gradients, strict=True):
+            self._optimizer_of(player).apply(gradient, player.variables)
+        return played
+
+    def _alternating(self, batch):
+        """One player after the other, each update on a forward pass and rows of its own."""
+        parts = max(player.steps for player in self.players())
+        played = []
+        for player in self.players():
+            for index in range(player.steps):
+                part = batch.part(index, parts)
+                share = _share(part)
+                with tf.GradientTape() as tape:
+                    terms = player.loss(part, True)
+                    loss = self._scaled(player, terms, share)
+                self._optimizer_of(player).apply(tape.gradient(loss, player.variables), player.variables)
+            played.append((player, terms))  # the last step's
+        return played
+
+    def _optimizer_of(self, player):
+        return getattr(self, player.prefixed("optimizer"))
+
+    def _scaled(self, player, terms, share):
+        # `apply` sums gradients over replicas, so each replica's mean counts by its share of the global batch.
+        return self._optimizer_of(player).scale_loss(_total(player, terms) * share)
+
+    def _record(self, played, rows):
+        total = 0.0
+        for player, values in played:
+            loss = _total(player, values)
+            total += loss
+            self._means[player.prefixed("loss")].update_state(loss, sample_weight=rows)
+            for term in player.terms:
+                self._means[player.prefixed(term)].update_state(values[term], sample_weight=rows)
+        if len(played) > 1:
+            self._means["loss"].update_state(total, sample_weight=rows)
+
+    def _logs(self):
+        logs = self.get_metrics_result()
+        if isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+            return {name: tf.reshape(value, (1,)) for name, value in logs.items()}  # Keras reduces along axis 0
+        return logs
+
+    def _follow(self):
+        for name in self.averaged:
+            network, twin = getattr(self, name), getattr(self, f"ema_{name}")
+            for weight, average in zip(network.weights, twin.weights, strict=True):
+                if weight.trainable:
+                    average.assign(self.ema * average + (1 - self.ema) * weight)
+                else:
+                    average.assign(weight)  # running statistics, which are averages already
+
+    # --- fit, evaluate -----------------------------------------------------------------------------------------------
+
+    def fit(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        epochs: int = 1,
+        callbacks: Any = None,
+        validation_split: float = 0.0,
+        validation_data: Any = None,
+        shuffle: bool = True,
+        initial_epoch: int = 0,
+        steps_per_epoch: int | None = None,
+        validation_batch_size: int | None = None,
+        **kwargs: Any,
+    ) -> keras.callbacks.History:
+        """Trains as `keras.Model.fit` does.
+
+        Args:
+            x: images (float32 NHWC in [-1, 1]), a dict of named arrays, a `tf.data.Dataset` of dicts, tensors or
+                tuples, a `keras.utils.PyDataset` or a generator.
+            y: labels, for arrays.
+            batch_size: examples in a step, for arrays; 32 by default. A model that takes several steps of one player
+                in a round splits them.
+            epochs: the epoch to stop after.
+            callbacks: Keras callbacks; `keras_gen.callbacks.Checkpoint` resumes exactly, in the middle of an epoch too.
+            validation_split: the last part of the arrays, in [0, 1), kept for validation.
+            validation_data: anything that `x`, or `(x, y)`, may be.
+            shuffle: arrays are put in a new order each epoch, by the model's seed.
+            initial_epoch: the epoch to begin with.
+            steps_per_epoch: steps that make an epoch; by default one pass.
+            validation_batch_size: as `batch_size`.
+            **kwargs: `verbose`, `validation_steps`, `validation_freq`.
+
+        Raises:
+            UsageError: data that this model cannot be trained on, said before the first step.
+            DamagedError: NaN in the data.
+        """
+        fitting.refuse(kwargs)
+        if not self.compiled:
+            raise UsageError("the model is not compiled; call compile() first")
+        if validation_split:
+            x, validation_data = fitting.split(unpack((x, y), self.data_names), validation_split)
+            y = None
+        feed = fitting.training(self, x, y, batch_size, shuffle, steps_per_epoch)
+        if validation_data is not None:
+            validation_data = fitting.evaluation(self, validation_data, None, validation_batch_size or batch_size)
+        keeper = _keeper(callbacks)
+        place = keeper.restore(self) if keeper else None
+        epoch, step = place or (initial_epoch, 0)
+        self.__dict__["_resume_at"] = (step, feed.discard(epoch, step) if place else 0)
+        try:
+            with feed.errors():
+                history = super().fit(
+                    feed.at(epoch, step),
+                    epochs=epochs,
+                    callbacks=callbacks,
+                    validation_data=validation_data,
+                    initial_epoch=epoch,
+                    steps_per_epoch=feed.steps,
+                    shuffle=False,
+                    **kwargs,
+                )
+        finally:
+            if keeper:
+                keeper.release()
+        if keeper:
+            keeper.raise_again()
+        if epochs > epoch and not history.history and not self.stop_training:
+            raise UsageError("the data set is empty: 0 batches; expected at least 1")
+        return history
+
+    def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, **kwargs: Any) -> Any:
+        """Returns the mean losses on a data set, with the same random draws in every call."""
+        fitting.refuse(kwargs)
+        self.test_seed_generator.state.assign([0, 0])
+        if not kwargs.get("_use_cached_eval_dataset"):
+            x, y = fitting.evaluation(self, x, y, batch_size), None
+        return super().evaluate(x, y, **kwargs)
+
+    def order_seed(self) -> int:
+        """Returns the seed of the order of arrays in `fit`, which a resumed model shares."""
+        return self.seed or 0
+
+    def make_train_function(self, force: bool = False) -> Any:
+        """Compiles the step. After a restart in the middle of an epoch its first calls only pass the time."""
+        self.train_function = getattr(self.train_function, "step", self.train_function)
+        super().make_train_function(force)
+        step, (passed, discard) = self.train_function, self.__dict__.pop("_resume_at", (0, 0))
+        if not passed and not discard:
+            return
+
+        def resumed(iterator):
+            nonlocal passed, discard
+            while discard:
+                next(iterator)
+                discard -= 1
+            if passed > 0:
+                passed -= self.steps_per_execution
+                return self.get_metrics_result()
+            return step(iterator)
+
+        resumed.step = step
+        self.train_function = resumed
+
+    def _maybe_symbolic_build(self, *args, **kwargs):
+        """Does nothing: the networks are built by the constructor, and a trial step would draw random numbers."""
+
+    # --- sample ------------------------------------------------------------------------------------------------------
+
+    def sample(
+        self, n: int = 1, seed: int = 0, label: int | Sequence[int] | None = None, batch_size: int = 64
+    ) -> np.ndarray:
+        """Draws samples; the same seed gives the same ones, here and from an exported file.
+
+        Args:
+            n: how many.
+            seed: of `numpy.random.default_rng`, which draws the latents.
+            label: of a conditional model: one class or one for each; without it the classes in turn.
+            batch_size: how many are made at once.
+
+        Returns:
+            float32 images (n, H, W, C) in [-1, 1], or what the model makes.
+        """
+        name, signature = next(
+            ((name, found) for name, found in self.signatures().items() if "sample" in found.meta), (None, None)
+        )
+        if signature is None:
+            raise UsageError(f"{type(self).__name__} has no law to sample from; use its {', '.join(self.signatures())}")
+        shapes = {key: spec.shape.as_list() for key, spec in signature.inputs.items()}
+        inputs = sample_inputs(shapes, signature.meta, n, seed, label)
+        run, output = self._compiled(name, signature), signature.meta["sample"]
+        parts = [
+            run({key: value[at : at + batch_size] for key, value in inputs.items()})[output].numpy()
+            for at in range(0, n, batch_size)
+        ]
+        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+    def _compiled(self, name, signature):
+        if name not in self._compiled_functions:
+            function = tf.function(lambda inputs: signature.fn(**inputs), input_signature=[dict(signature.inputs)])
+            self._compiled_functions[name] = function
+        return self._compiled_functions[name]
+
+    # --- save --------------------------------------------------------------------------------------------------------
+
+    def save(self, filepath: str | Path, overwrite: bool = True, **kwargs: Any) -> None:
+        """Writes a `.keras` file: beside its name first, so that an older one is replaced whole or not at all.
+
+        Args:
+            filepath: ends in `.keras`; missing folders are made.
+            overwrite: replace an existing file.
+            **kwargs: of `keras.Model.save`.
+
+        Raises:
+            UsageError: another suffix, or the file exists and `overwrite` is false.
+            OSError: the disk is full or the folder cannot be written; the older file is unharmed.
+        """
+        path = Path(filepath)
+        if path.suffix != ".keras":
+            raise UsageError(f"{path} does not end in .keras; call it {path.with_suffix('.keras')}")
+        if path.exists() and not overwrite:
+            raise UsageError(f"{path} exists; give another name or overwrite=True")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with files.beside(path) as temporary:
+            super().save(temporary, **kwargs)
+
+    def save_own_variables(self, store: Any) -> None:
+        """Writes the state of every seed generator, which Keras leaves out."""
+        for index, generator in self._generators.items():
+            store[f"seed_{index}"] = np.asarray(generator.state)
+
+    def load_own_variables(self, store: Any) -> None:
+        """Reads the state of every seed generator."""
+        for index, generator in self._generators.items():
+            generator.state.assign(np.asarray(store[f"seed_{index}"]))
+
+
+def constructor_arguments(cls: type) -> tuple[str, ...]:
+    """Returns the names of all arguments that a model's constructor takes, inherited ones too."""
+    names: dict[str, None] = {}
+    for base in cls.__mro__[: cls.__mro__.index(GenerativeModel) + 1]:
+        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
+        names.update(dict.fromkeys(p.name for p in parameters if p.kind is not p.VAR_KEYWORD))
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
+            return tuple(names)  # this class passes nothing on to its bases
+    return (*names, *KERAS_ARGUMENTS)
+
+
+def choice(name: str, value: Any, known: Any) -> Any:
+    """Returns a constructor's argument if it is one of those known.
+
+    Raises:
+        UsageError: it is not; the message names the near misses.
+    """
+    if value not in known:
+        raise UsageError(f"{name}={value!r} is not known; {near_misses(str(value), known)}")
+    return value
+
+
+def _keeper(callbacks):
+    """Returns the callback that saves and restores the state of training, if there is one."""
+    listed = getattr(callbacks, "callbacks", callbacks) or ()
+    listed = listed if isinstance(listed, (list, tuple)) else (listed,)
+    return next((callback for callback in listed if hasattr(callback, "restore")), None)
+
+
+def _total(player, terms):
+    return tf.add_n([player.weights.get(name, 1.0) * value for name, value in terms.items()])
+
+
+def _rows(batch):
+    return tf.shape(next(iter(batch.values())))[0]
+
+
+def _share(batch):
+    """Returns this replica's part of the global batch, in (0, 1]."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return 1.0
+    rows = tf.cast(_rows(batch), tf.float32)
+    return rows / context.all_reduce("sum", rows)
+
+
+def _optimizer(player, choice, auto_scale_loss):
+    try:
+        made = player.optimizer() if choice is None else keras.optimizers.get(choice)
+    except (ValueError, TypeError):
+        known = [name for name in dir(keras.optimizers) if name[0].isupper() and name != "Optimizer"]
+        raise UsageError(
+            f"{player.prefixed('optimizer')}={choice!r} is not an optimizer; {near_misses(str(choice), known)}"
+        ) from None
+    half = any(
+        layer.dtype_policy.name == "mixed_float16" for network in player.networks for layer in network._flatten_layers()
+    )
+    if half and auto_scale_loss and not isinstance(made, keras.optimizers.LossScaleOptimizer):
+        made = keras.optimizers.LossScaleOptimizer(made)
+    return made
+
+
+def _plain(value):
+    """Turns a constructor's argument into what JSON holds."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (tuple, list)):
+        return [_plain(item) for item in value]
+    if isinstance(value, (keras.layers.Layer, keras.dtype_policies.DTypePolicy)):
+        return keras.saving.serialize_keras_object(value)
+    return value
+
+
+def _in_float32(config):
+    """Replaces every precision policy in a configuration."""
+    if isinstance(config, dict):
+        return {key: _in_float32(value) for key, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return [_in_float32(value) for value in config]
+    return "float32" if config in ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16") else config

@@ -1,0 +1,56 @@
+"""DCGAN: a GAN of strided convolutions."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+
+from keras_gen.models.gan import GAN
+from keras_gen.networks import conv
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class DCGAN(GAN):
+    """Deep convolutional GAN: strided convolutions, batch normalization, no pooling.
+
+    Args:
+        image_shape: (H, W, C), C = 1 or 3; the sides must come from doubling a map of 4 to 8 pixels: 28, 32, 48x64, ...
+        latent_dim: number of latent coordinates.
+        width: channels of the stage nearest to the image; doubled with each halving, up to eight times.
+        latent: law of the latents, `"uniform"` on [-1, 1) or `"normal"`.
+        **kwargs: `adversarial`, `update`, `n_critic`, `ema`, `seed`, `name`, `dtype`.
+
+    Raises:
+        UsageError: an image size that doubling cannot make; the message names the nearest.
+
+    Example:
+        >>> model = keras_gen.DCGAN(image_shape=(28, 28, 1), latent_dim=100)
+        >>> model.compile()
+        >>> model.fit(images, batch_size=128, epochs=5)
+        >>> model.sample(16, seed=0).shape
+        (16, 28, 28, 1)
+
+    Reference:
+        Radford, Metz and Chintala, "Unsupervised Representation Learning with Deep Convolutional Generative Adversarial
+        Networks", 2015, arXiv:1511.06434: its five guidelines, initialization N(0, 0.02), Adam 2e-4 with beta_1 0.5.
+
+    Deviations: the number of stages follows from the image's size (the paper: four, for 64x64).
+    """
+
+    def __init__(
+        self,
+        image_shape: Sequence[int] = (64, 64, 3),
+        latent_dim: int = 100,
+        width: int = 128,
+        latent: str = "uniform",
+        **kwargs: Any,
+    ):
+        image_shape = tuple(image_shape)
+        dtype = kwargs.get("dtype")
+        super().__init__(
+            conv.dcgan_generator(latent_dim, image_shape, width, dtype=dtype),
+            conv.dcgan_discriminator(image_shape, width, dtype=dtype),
+            latent_dim=latent_dim,
+            latent=latent,
+            **kwargs,
+        )

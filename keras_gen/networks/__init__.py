@@ -1,0 +1,1 @@
+"""Functions that return functional Keras models with named inputs."""

@@ -1,0 +1,56 @@
+"""Fully connected networks."""
+
+import math
+from collections.abc import Sequence
+
+import keras
+from keras import layers
+
+from keras_gen.networks.build import in_float32, network
+
+
+@network
+def generator(
+    latent_dim: int, image_shape: Sequence[int], hidden: Sequence[int], activation: str = "tanh"
+) -> keras.Model:
+    """Maps `latent` (B, latent_dim) through ReLU layers to images (B, *image_shape)."""
+    latent = keras.Input((latent_dim,), name="latent")
+    x = latent
+    for width in hidden:
+        x = layers.Dense(width, activation="relu")(x)
+    x = layers.Dense(math.prod(image_shape))(x)
+    image = layers.Reshape(tuple(image_shape))(layers.Activation(activation, dtype="float32")(x))
+    return keras.Model({"latent": latent}, image, name="generator")
+
+
+@network
+def discriminator(image_shape: Sequence[int], hidden: Sequence[int], dropout: float = 0.0) -> keras.Model:
+    """Maps `image` (B, *image_shape) through leaky ReLU layers to one logit (B, 1)."""
+    image = keras.Input(tuple(image_shape), name="image")
+    x = layers.Flatten()(image)
+    for width in hidden:
+        x = layers.LeakyReLU(0.2)(layers.Dense(width)(x))
+        if dropout:
+            x = layers.Dropout(dropout)(x)
+    return keras.Model({"image": image}, in_float32(layers.Dense(1)(x)), name="discriminator")
+
+
+@network
+def encoder(image_shape: Sequence[int], hidden: Sequence[int], outputs: int) -> keras.Model:
+    """Maps `image` (B, *image_shape) in [-1, 1], seen by the ReLU layers as [0, 1], to (B, outputs)."""
+    image = keras.Input(tuple(image_shape), name="image")
+    x = layers.Rescaling(0.5, offset=0.5)(layers.Flatten()(image))  # most pixels are black: zeros, not -1, learn faster
+    for width in hidden:
+        x = layers.Dense(width, activation="relu")(x)
+    return keras.Model({"image": image}, in_float32(layers.Dense(outputs)(x)), name="encoder")
+
+
+@network
+def decoder(latent_dim: int, output_shape: Sequence[int], hidden: Sequence[int]) -> keras.Model:
+    """Maps `latent` (B, latent_dim) through ReLU layers to (B, *output_shape), without a last activation."""
+    latent = keras.Input((latent_dim,), name="latent")
+    x = latent
+    for width in hidden:
+        x = layers.Dense(width, activation="relu")(x)
+    x = layers.Reshape(tuple(output_shape))(layers.Dense(math.prod(output_shape))(x))
+    return keras.Model({"latent": latent}, in_float32(x), name="decoder")

@@ -1,0 +1,29 @@
+"""What a trained model offers to the outside world: the only thing that the exporter knows of a model."""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+
+class Signature(NamedTuple):
+    """One inference function with named inputs and outputs.
+
+    No random operation is inside: latents, noise and labels are inputs, drawn by the caller after their laws.
+
+    Args:
+        fn: takes the inputs as keyword arguments and returns a dict of named tensors. Inference only.
+        inputs: name to `tf.TensorSpec` (float32 or int32; `None` is a dynamic dimension). Disjoint from the outputs'
+            names.
+        example: batch size to valid inputs, as a dict of arrays: for parity checks and int8 calibration.
+        meta: string to string. `"<input>.law"` says how an input is drawn (`keras_gen.draws`): `"normal"`, `"uniform"`
+            or `"classes 10"`. `"sample"` names the output that is a sample; a signature without it is not a sampler.
+            `"<tensor>.range"`, `"<tensor>.layout"` and `"<tensor>.classes"` (names, comma separated) describe tensors.
+        static_batch: the batch dimension is fixed when the file is made (recurrent networks on TFLite).
+        atol: largest absolute difference from Keras that an exported file may show.
+    """
+
+    fn: Callable[..., dict[str, Any]]
+    inputs: dict[str, Any]
+    example: Callable[[int], dict[str, Any]]
+    meta: Mapping[str, str] = {}
+    static_batch: bool = False
+    atol: float = 1e-4

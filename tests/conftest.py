@@ -1,0 +1,20 @@
+import os
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import pytest
+
+
+@pytest.fixture
+def digits():
+    """Real 8x8 handwritten digits, float32 in [-1, 1], (256, 8, 8, 1)."""
+    from tiny import real_digits
+
+    return real_digits(256)[0]
+
+
+@pytest.fixture
+def seeded():
+    import keras
+
+    keras.utils.set_random_seed(0)

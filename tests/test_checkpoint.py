@@ -1,0 +1,132 @@
+"""Promises of keras_gen.callbacks.Checkpoint that the contract test does not cover."""
+
+import os
+import signal
+
+import keras
+import numpy as np
+import pytest
+from tiny import difference, make, real_digits
+
+from keras_gen.callbacks import Checkpoint, checkpoints, read, state_of
+from keras_gen.errors import DamagedError, UsageError
+
+IMAGES = real_digits(40)[0]
+
+
+def fit(model, *callbacks, epochs=2):
+    return model.fit(IMAGES, batch_size=8, epochs=epochs, verbose=0, callbacks=list(callbacks))
+
+
+def final(model):
+    return [np.asarray(v) for v in state_of(model).values()]
+
+
+def saver(folder, **arguments):
+    return Checkpoint(folder, **{"every": None, "every_steps": 3, **arguments})
+
+
+class Send(keras.callbacks.Callback):
+    def __init__(self, number, at):
+        super().__init__()
+        self.number, self.at = number, at
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.at -= 1
+        if self.at == 0:
+            os.kill(os.getpid(), self.number)
+
+
+def test_the_newest_two_are_kept(tmp_path):
+    fit(make("vae"), saver(tmp_path))
+    assert [path.name for path in checkpoints(tmp_path)] == ["step-000000009.npz", "step-000000010.npz"]
+
+
+@pytest.mark.parametrize("harm", ["truncate", "flip", "empty"])
+def test_a_damaged_newest_falls_back_to_the_one_before_and_says_so(tmp_path, harm):
+    whole = make("vae")
+    fit(whole)
+    fit(make("vae"), saver(tmp_path), epochs=1)
+    newest = checkpoints(tmp_path)[-1]
+    data = bytearray(newest.read_bytes())
+    if harm == "flip":
+        data[len(data) // 2] ^= 1
+    newest.write_bytes(b"" if harm == "empty" else data[: len(data) // 2] if harm == "truncate" else data)
+    with pytest.raises(DamagedError, match="damaged"):
+        read(newest)
+    resumed = make("vae")
+    with pytest.warns(UserWarning, match="damaged.*one before"):
+        fit(resumed, saver(tmp_path))
+    assert difference(final(whole), final(resumed)) == 0
+
+
+def test_no_checkpoint_holds_a_value_that_is_not_finite(tmp_path):
+    class Poison(keras.callbacks.Callback):
+        def on_train_batch_begin(self, batch, logs=None):
+            if int(self.model.optimizer.iterations) == 7:
+                variable = self.model.trainable_variables[0]
+                variable.assign(np.full(variable.shape, np.nan, np.float32))
+
+    with pytest.warns(UserWarning, match="not finite, no checkpoint was written"):
+        fit(make("vae"), saver(tmp_path), Poison())
+    assert [read(path)[0]["steps_done"] for path in checkpoints(tmp_path)] == [3, 6]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_the_step_saves_and_is_raised_again(tmp_path, number):
+    whole = make("gan")
+    fit(whole)
+    raised = []
+    before = signal.signal(number, lambda *_: raised.append(number))
+    try:
+        fit(make("gan"), Send(number, at=7), saver(tmp_path, every_steps=None))
+        assert raised == [number]
+        assert read(checkpoints(tmp_path)[-1])[0] == {"epoch": 1, "step": 2, "steps_done": 7}
+        resumed = make("gan")
+        fit(resumed, saver(tmp_path))
+    finally:
+        signal.signal(number, before)
+    assert difference(final(whole), final(resumed)) == 0
+
+
+def test_a_second_run_in_the_folder_is_told_who_is_in_it(tmp_path):
+    first = saver(tmp_path)
+    first.restore(make("vae"))
+    try:
+        with pytest.raises(UsageError, match=f"in use by process {os.getpid()}"):
+            fit(make("vae"), saver(tmp_path))
+    finally:
+        first.release()
+    fit(make("vae"), saver(tmp_path))
+
+
+def test_signals_and_the_folder_are_given_back_when_training_fails(tmp_path):
+    class Fail(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            raise RuntimeError("no")
+
+    before = signal.getsignal(signal.SIGINT)
+    with pytest.raises(RuntimeError, match="no"):
+        fit(make("vae"), saver(tmp_path), Fail())
+    assert signal.getsignal(signal.SIGINT) is before
+    fit(make("vae"), saver(tmp_path))
+
+
+def test_a_finished_run_continues_for_more_epochs(tmp_path):
+    whole = make("vae")
+    fit(whole, epochs=4)
+    fit(make("vae"), saver(tmp_path), epochs=2)
+    more = make("vae")
+    fit(more, saver(tmp_path), epochs=4)
+    assert difference(final(whole), final(more)) == 0
+
+
+def test_checkpoints_of_another_model_are_refused(tmp_path):
+    fit(make("vae"), saver(tmp_path))
+    with pytest.raises(UsageError, match="another folder"):
+        fit(make("vae", latent_dim=4), saver(tmp_path))
+
+
+def test_it_saves_by_the_clock(tmp_path):
+    fit(make("vae"), saver(tmp_path, every=0.0, every_steps=None, keep=100))
+    assert len(checkpoints(tmp_path)) == 10

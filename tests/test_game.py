@@ -1,0 +1,219 @@
+"""`train_step` by hand: a generator x = g z and a discriminator y = d x with one weight each."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny import difference, networks
+
+import keras_gen
+from keras_gen.batch import Batch
+from keras_gen.model import GenerativeModel, Player
+
+Z = 0.5  # the latent of every row
+G, D = 0.4, -1.5
+X = -0.8  # every pixel of the real images
+
+
+def sigmoid(x):
+    return 1 / (1 + np.exp(-x))
+
+
+class OneWeight(keras_gen.GAN):
+    """Draws the latent Z always, so that every gradient can be done by hand."""
+
+    def draw_latents(self, rows, training):
+        return tf.fill((rows, 1), Z)
+
+
+def game(**arguments):
+    constant = keras.initializers.Constant
+    latent = keras.Input((1,), name="latent")
+    x = keras.layers.Dense(1, use_bias=False, kernel_initializer=constant(G))(latent)
+    generator = keras.Model({"latent": latent}, keras.layers.Reshape((1, 1, 1))(x))
+    image = keras.Input((1, 1, 1), name="image")
+    y = keras.layers.Dense(1, use_bias=False, kernel_initializer=constant(D))(keras.layers.Flatten()(image))
+    model = OneWeight(generator, keras.Model({"image": image}, y), latent_dim=1, **arguments)
+    model.compile(d_optimizer=keras.optimizers.SGD(0.1), g_optimizer=keras.optimizers.SGD(0.1))
+    return model
+
+
+def step(model, rows=4):
+    return model.fit(np.full((rows, 1, 1, 1), X, np.float32), batch_size=rows, verbose=0).history
+
+
+def moved(model):
+    return float(model.generator.weights[0].numpy().item()), float(model.discriminator.weights[0].numpy().item())
+
+
+def d_gradient(g, d):
+    """Of softplus(-d x) + softplus(d g z)."""
+    return -X * sigmoid(-d * X) + g * Z * sigmoid(d * g * Z)
+
+
+def g_gradient(g, d):
+    """Of softplus(-d g z)."""
+    return -d * Z * sigmoid(-d * g * Z)
+
+
+def test_simultaneous_updates_use_the_weights_of_one_moment():
+    model = game()
+    history = step(model)
+    assert moved(model) == pytest.approx((G - 0.1 * g_gradient(G, D), D - 0.1 * d_gradient(G, D)), abs=1e-6)
+    d_loss = np.log1p(np.exp(-D * X)) + np.log1p(np.exp(D * G * Z))
+    g_loss = np.log1p(np.exp(-D * G * Z))
+    assert history["d_loss"][0] == pytest.approx(d_loss, abs=1e-6)
+    assert history["g_loss"][0] == pytest.approx(g_loss, abs=1e-6)
+    assert history["loss"][0] == pytest.approx(d_loss + g_loss, abs=1e-6)
+
+
+def test_alternating_updates_show_the_generator_the_new_discriminator():
+    model = game(update="alternating")
+    step(model)
+    d = D - 0.1 * d_gradient(G, D)
+    assert moved(model) == pytest.approx((G - 0.1 * g_gradient(G, d), d), abs=1e-6)
+
+
+def test_n_critic_steps_come_before_one_generator_step():
+    model = game(n_critic=3)
+    step(model, rows=6)
+    d = D
+    for _ in range(3):
+        d -= 0.1 * d_gradient(G, d)
+    assert moved(model) == pytest.approx((G - 0.1 * g_gradient(G, d), d), abs=1e-6)
+    assert int(model.d_optimizer.iterations) == 3 * int(model.g_optimizer.iterations) == 3
+
+
+@pytest.mark.parametrize(
+    "name, by_hand",
+    [
+        ("minimax", -D * Z * -1 * -sigmoid(D * G * Z)),
+        ("non_saturating", g_gradient(G, D)),
+        ("least_squares", (D * G * Z - 1) * D * Z),
+        ("wasserstein", -D * Z),
+        ("hinge", -D * Z),
+    ],
+)
+def test_generator_gradient_of_each_loss(name, by_hand):
+    model = game(adversarial=name)
+    step(model)
+    assert moved(model)[0] == pytest.approx(G - 0.1 * by_hand, abs=1e-6)
+
+
+def test_critic_steps_see_rows_of_their_own():
+    seen = []
+
+    class Watching(OneWeight):
+        def discriminator_loss(self, batch, training):
+            seen.append(batch["image"].numpy().ravel().tolist())
+            return super().discriminator_loss(batch, training)
+
+    model = game(n_critic=2)
+    model.__class__ = Watching
+    model.compile(run_eagerly=True)
+    model.fit(np.linspace(-1, 1, 5, dtype=np.float32).reshape(5, 1, 1, 1), batch_size=5, shuffle=False, verbose=0)
+    assert seen == [[-1.0, 0.0, 1.0], [-0.5, 0.5]]
+
+
+def test_the_generator_runs_once_in_a_simultaneous_step():
+    calls = []
+
+    model = game()
+    original = model.generator.call
+    model.generator.call = lambda *args, **kwargs: calls.append(1) or original(*args, **kwargs)
+    model.compile(run_eagerly=True)
+    step(model)
+    assert len(calls) == 1
+
+
+def test_terms_are_summed_by_weight_and_reported_without():
+    class Two(GenerativeModel):
+        def __init__(self, **kwargs):
+            super().__init__(**kwargs)
+            self.net = keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, kernel_initializer="ones")])
+            self.build()
+
+        def expects(self):
+            return {"image": (None, 1)}
+
+        def players(self):
+            def loss(batch, training):
+                return {"a": tf.reduce_mean(self.net(batch["image"])), "b": tf.constant(2.0)}
+
+            return (Player("", (self.net,), loss, keras.optimizers.SGD, terms=("a", "b"), weights={"b": 10.0}),)
+
+    model = Two()
+    model.compile()
+    history = model.fit(np.full((4, 1), -0.5, np.float32), batch_size=4, verbose=0).history
+    assert history == {"loss": [19.5], "a": [-0.5], "b": [2.0]}
+
+
+def test_moving_average_is_the_geometric_sum():
+    model = game(ema=0.9)
+    average, weight = G, G
+    for _ in range(4):
+        step(model)
+        weight = moved(model)[0]
+        average = 0.9 * average + 0.1 * weight
+    assert float(model.ema_generator.weights[0].numpy().item()) == pytest.approx(average, abs=1e-6)
+    assert model.inference("generator") is model.ema_generator
+    assert model.sample(1, seed=0).item() == pytest.approx(
+        average * np.random.default_rng(0).standard_normal(dtype=np.float32), abs=1e-6
+    )
+
+
+def test_steps_per_execution_gives_the_same_weights(digits):
+    results = []
+    for together in (1, 4):
+        keras.utils.set_random_seed(0)
+        model = keras_gen.GAN(*networks(), latent_dim=5, seed=1)
+        model.compile(steps_per_execution=together)
+        model.fit(digits, batch_size=16, verbose=0)
+        results.append([np.asarray(v) for v in model.variables])
+    assert difference(*results) == 0
+
+
+def test_players_share_what_is_computed_once_and_parts_do_not():
+    batch = Batch(image=np.arange(6))
+    assert batch.once("twice", lambda: 1) == batch.once("twice", lambda: 2) == 1
+    assert list(Batch(image=np.arange(6)).part(1, 3)["image"]) == [1, 4]
+
+
+def test_two_replicas_train_as_one_and_draw_different_latents():
+    import subprocess
+    import sys
+
+    code = """
+import keras, numpy as np, tensorflow as tf
+cpus = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras_gen
+from keras_gen.random import SeedGenerator
+x = np.linspace(-1, 1, 24 * 16).astype("float32").reshape(24, 4, 4, 1)
+
+class Fixed(keras_gen.GAN):
+    def generator_inputs(self, batch):
+        return {"latent": tf.reshape(batch["image"], (-1, 16))}
+
+def train(strategy):
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        model = Fixed(latent_dim=16, image_shape=(4, 4, 1), hidden=(8,), seed=0, ema=0.9,
+                      discriminator=keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(),
+                                                      keras.layers.Dense(1)]))
+        model.compile(d_optimizer=keras.optimizers.SGD(0.1), g_optimizer=keras.optimizers.SGD(0.1))
+    history = model.fit(x, batch_size=8, epochs=2, verbose=0).history
+    return [np.asarray(w) for w in model.weights], history["d_loss"]
+
+two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], cross_device_ops=tf.distribute.ReductionToOneDevice())
+(a, la), (b, lb) = train(tf.distribute.get_strategy()), train(two)
+with two.scope():
+    seeds = SeedGenerator(1)
+drawn = two.experimental_local_results(two.run(tf.function(lambda: keras.random.normal((3,), seed=seeds))))
+print(max(np.abs(u - v).max() for u, v in zip(a, b)), np.abs(np.subtract(la, lb)).max(),
+      float(np.abs(drawn[0] - drawn[1]).min()))
+"""
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert out.returncode == 0, out.stderr[-2000:]
+    weights, losses, apart = map(float, out.stdout.split()[-3:])
+    assert weights < 1e-6 and losses < 1e-5 and apart > 1e-3
