@@ -41,6 +41,8 @@ class Examples:
 
     def steps(self, batch_size: int, drop_remainder: bool = False) -> int:
         """Returns the number of batches in one epoch."""
+        if batch_size < 1:
+            raise UsageError(f"batch size is {batch_size}; expected at least 1")
         return self.count // batch_size if drop_remainder else -(-self.count // batch_size)
 
     def stream(
@@ -96,7 +98,7 @@ class Examples:
                 index = tf.random.experimental.index_shuffle(index, key, count - 1)
             out = {name: rows(array, index) for name, array in held.items()}
             return {
-                name: tf.cast(value, tf.float32) / 127.5 - 1.0 if value.dtype == tf.uint8 else value
+                name: tf.cast(value, tf.float32) / 127.5 - 1.0 if (name, value.dtype) == ("image", tf.uint8) else value
                 for name, value in out.items()
             }
 

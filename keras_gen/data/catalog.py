@@ -1,0 +1,138 @@
+"""From a name or a path to examples."""
+
+import contextlib
+import difflib
+import os
+from pathlib import Path
+
+import tensorflow as tf
+
+from keras_gen.data import digits, folder, images, npz, store, tfds
+from keras_gen.data.text import brief, notice, plain
+from keras_gen.errors import UsageError
+from keras_gen.feed import Examples
+from keras_gen.files import shown
+
+
+def load(
+    name_or_path: str | os.PathLike = "digits",
+    split: str = "train",
+    *,
+    batch_size: int = 64,
+    seed: int = 0,
+    image_size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+    shuffle: bool | None = None,
+    drop_remainder: bool = False,
+) -> tf.data.Dataset:
+    """Loads one epoch of a data set in batches.
+
+    Args:
+        name_or_path: `"digits"`, the name of a tensorflow-datasets set (`"mnist"`, `"celeb_a"`, `"mnist:3.*.*"`), an
+            `.npz` file with `x_train` (and `y_train`, `x_test`, `y_test`), or a folder of images.
+        split: `"train"`, `"validation"` or `"test"`; a tensorflow-datasets set also takes slices (`"train[:10%]"`).
+        batch_size: images in a batch.
+        seed: of the order, when shuffled.
+        image_size: side, or (height, width), in pixels: the center of each image is cropped to that aspect ratio and
+            resampled. None keeps the data's own size; images of several sizes become 64x64.
+        channels: 1 (grey) or 3 (RGB); None keeps the data's own.
+        shuffle: whether to shuffle; by default the train split only.
+        drop_remainder: leave out the last batch when it is not full.
+
+    Returns:
+        A `tf.data.Dataset` of dicts: `image`, float32 (batch, height, width, channels) in [-1, 1], and `label`, int32
+        (batch,), where the set has labels. It remembers its `Examples` as `.examples`.
+
+    Raises:
+        UsageError: no such set, split or size.
+        DamagedError: the data cannot be used: an unreadable file, NaN, negative labels.
+
+    Example:
+        ```python
+        dataset = keras_gen.data.load("digits", batch_size=32)
+        ```
+    """
+    if not isinstance(batch_size, int) or batch_size < 1:
+        raise UsageError(f"batch_size is {brief(batch_size, 30)}; expected a whole number of at least 1")
+    found = examples(name_or_path, split, image_size=image_size, channels=channels)
+    if shuffle is None:
+        shuffle = split.startswith("train")
+    return found.dataset(batch_size, seed if shuffle else None, drop_remainder)
+
+
+def examples(
+    name_or_path: str | os.PathLike = "digits",
+    split: str = "train",
+    *,
+    image_size: int | tuple[int, int] | None = None,
+    channels: int | None = None,
+) -> Examples:
+    """Reads one split of a data set.
+
+    Args:
+        name_or_path: as for `load`.
+        split: as for `load`.
+        image_size: as for `load`.
+        channels: as for `load`.
+
+    Returns:
+        The examples: `image`, uint8 or (from floats) float32 in [-1, 1], and `label`, int32, where there are labels;
+        with the names of the classes and the digest of the content. Images of more than 1 GiB are mapped from a file
+        in the folder `KERAS_GEN_CACHE` (default `~/.cache/keras_gen`).
+
+    Raises:
+        UsageError: no such set, split or size.
+        DamagedError: the data cannot be used.
+    """
+    size, channels = images.request(image_size, channels)
+    if not isinstance(split, str):
+        raise UsageError(f"split is {brief(split, 30)}; expected a name such as 'train' or 'test'")
+    return store.gather(_source(name_or_path, split, size, channels))
+
+
+def _source(name_or_path, split, size, channels) -> images.Source:
+    if not isinstance(name_or_path, (str, os.PathLike)) or not str(name_or_path):
+        raise UsageError(f"data is {brief(name_or_path, 30)}; expected 'digits', a name, an .npz file or a folder")
+    text = os.fspath(name_or_path)
+    if text == digits.NAME:
+        return digits.source(split, size, channels)
+    path = Path(text).expanduser()
+    bare = isinstance(name_or_path, str) and "/" not in text and os.sep not in text and path.suffix != ".npz"
+    if bare and tfds.knows(text):
+        if path.is_dir():
+            notice(f"{text!r} is read from tensorflow-datasets; './{text}' is the folder")
+        return tfds.source(text, split, size, channels)
+    try:
+        if path.is_dir():
+            if (path / "dataset_info.json").is_file():
+                return tfds.source_in(path, split, size, channels)
+            return folder.source(path, split, size, channels)
+        if path.exists():
+            return npz.source(path, split, size, channels)
+    except OSError as error:
+        raise UsageError(
+            f"cannot read {shown(path)}: {plain(error.strerror, 40)}; expected an .npz or a folder"
+        ) from error
+    if not isinstance(name_or_path, str) or path.suffix == ".npz" or not tfds.NAME.fullmatch(text):
+        raise _missing(path)
+    if tfds.knows(text):
+        return tfds.source(text, split, size, channels)
+    if not bare:
+        raise _missing(path)
+    near = difflib.get_close_matches(text.split(":")[0], [digits.NAME, *tfds.names()], n=2, cutoff=0.6)
+    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see tensorflow-datasets' catalog for names"
+    raise UsageError(
+        f"no data set {brief(text, 40)}; expected 'digits', a tensorflow-datasets name, an .npz or a folder: "
+        f"{plain(hint, 70)}"
+    )
+
+
+def _missing(path: Path) -> UsageError:
+    parent = path.parent
+    if not parent.is_dir():
+        return UsageError(f"no file {shown(path)}: no folder {shown(parent, 50)}; give an .npz or a folder")
+    near = []
+    with contextlib.suppress(OSError):
+        near = difflib.get_close_matches(path.name, os.listdir(parent), n=1)
+    hint = f": did you mean {brief(near[0], 40)}?" if near else "; give an .npz file or a folder of images"
+    return UsageError(f"no file {shown(path)}{hint}")
