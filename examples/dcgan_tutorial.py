@@ -1,7 +1,7 @@
 """The networks, the rule and the settings of TensorFlow's DCGAN tutorial, trained by `keras_gen.GAN`.
 
-The tutorial (tensorflow.org/tutorials/generative/dcgan) trains on MNIST with batches of 256 for 50 epochs, both players on
-one forward pass, Adam 1e-4 for each, and normal latents. Without MNIST at hand: `--data digits`, enlarged to 28x28.
+The tutorial (tensorflow.org/tutorials/generative/dcgan) trains on MNIST with batches of 256 for 50 epochs, both players
+on one forward pass, Adam 1e-4 for each, and normal latents. Without MNIST at hand: `--data digits`, enlarged to 28x28.
 """
 
 import argparse

@@ -1,0 +1,22 @@
+"""Imports TensorFlow and what needs it, without their start-up lines."""
+
+import logging
+
+from keras_gen import quiet
+
+
+def start(debug: bool = False) -> None:
+    """Imports everything that `train` and `sample` use.
+
+    Args:
+        debug: let the libraries' messages through.
+    """
+    with quiet.hold(debug):
+        import keras  # noqa: F401
+        import tensorflow  # noqa: F401
+
+        import keras_gen.data
+        import keras_gen.saving  # noqa: F401
+    if not debug:
+        for name in ("tensorflow", "absl"):
+            logging.getLogger(name).setLevel(logging.ERROR)

@@ -1,0 +1,166 @@
+"""The options of every command. Nothing here needs TensorFlow."""
+
+import argparse
+import difflib
+import math
+import re
+from collections.abc import Sequence
+from typing import NoReturn
+
+import keras_gen
+from keras_gen.errors import UsageError
+
+PROGRAM = "python -m keras_gen"
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
+
+
+class _Parser(argparse.ArgumentParser):
+    """Raises what is wrong instead of printing the whole usage."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message}; see {self.prog} --help")
+
+
+def parse(argv: Sequence[str]) -> argparse.Namespace:
+    """Returns the options of a command.
+
+    Args:
+        argv: the arguments.
+
+    Raises:
+        UsageError: an argument is missing, not known or of another type.
+    """
+    top, commands = _parser()
+    options, rest = top.parse_known_args(argv)
+    if rest:
+        known = [name for action in commands[options.command]._actions for name in action.option_strings]
+        near = difflib.get_close_matches(rest[0].partition("=")[0], known, n=2)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"see {PROGRAM} {options.command} --help"
+        raise UsageError(f"argument {_cut(rest[0])} is not known; {hint}")
+    return options
+
+
+def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
+    top = _Parser(prog=PROGRAM, description="Trains generative models and samples from them.", allow_abbrev=False)
+    top.add_argument("--version", action="version", version=f"keras_gen {keras_gen.__version__}")
+    top.add_argument("--debug", action="store_true", help="show the libraries' messages and tracebacks")
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    for name, add, text in (
+        ("list", None, "Lists the models."),
+        ("train", _train, "Trains a model; the same command goes on after an interruption."),
+        ("sample", _sample, "Draws samples from a trained model, without its data."),
+    ):
+        command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
+        if add:
+            add(command)
+        # Not set here by default: it would overwrite the one given before the command.
+        command.add_argument("--debug", action="store_true", default=argparse.SUPPRESS, help="as before the command")
+    return top, dict(commands.choices)
+
+
+def _train(command) -> None:
+    add = command.add_argument
+    add("name", metavar="NAME", help=f"the model: {', '.join(keras_gen.names())}")
+    data = "digits (default), the name of a tensorflow-datasets set, an .npz file, or a folder of images"
+    add("--data", default="digits", metavar="DATA", help=data)
+    add("--split", default="train", metavar="SPLIT", help="part of the data to train on (default: train)")
+    add("--image-size", type=_size, metavar="N|HxW", help="crop and resize the images (default: as they are)")
+    add("--channels", type=int, choices=(1, 3), help="1 is gray, 3 is RGB (default: as the data has)")
+    add("--validate", action="store_true", help="compute the losses on the test split after each epoch")
+    length = "train until so many {} are done, earlier runs in this folder included (default: the model's recipe)"
+    until = command.add_mutually_exclusive_group().add_argument
+    until("--epochs", type=_count, metavar="N", help=length.format("passes through the data"))
+    until("--steps", type=_count, metavar="N", help=length.format("train steps"))
+    add("--batch-size", type=_count, metavar="N", help="images for one update (default: the model's recipe)")
+    rate = "of all optimizers, or d=X,g=Y for some players (default: the paper's)"
+    add("--learning-rate", type=_rates, metavar="X", help=rate)
+    add("--precision", default="float32", choices=PRECISIONS, metavar="POLICY", help=", ".join(PRECISIONS))
+    setting = "an argument of the model's constructor, such as latent_dim=64; may be repeated"
+    add("--set", action="append", default=[], type=_pair, metavar="KEY=VALUE", dest="settings", help=setting)
+    add("--init-from", metavar="RUN", help="begin with the weights of another run of this model")
+    add(
+        "--seed", type=_seed, default=0, metavar="N", help="of the weights, the data's order and all draws (default: 0)"
+    )
+    add("--output", metavar="FOLDER", help="the run's folder (default: saved_models/NAME)")
+    resume = "go on with the run in the folder (default); --no-resume moves it aside to FOLDER.1"
+    add("--resume", action=argparse.BooleanOptionalAction, default=True, help=resume)
+    add(
+        "--checkpoint-every",
+        type=_seconds,
+        default=60.0,
+        metavar="SECONDS",
+        help="time between checkpoints (default: 60)",
+    )
+    add("--samples", type=_count, default=64, metavar="N", help="images in samples.png (default: 64)")
+    add("--tensorboard", action="store_true", help="write TensorBoard logs into the folder, too")
+
+
+def _sample(command) -> None:
+    add = command.add_argument
+    add("source", metavar="RUN", help="a run in saved_models, its folder, or a .keras, .onnx or .tflite file")
+    add("-n", type=_count, default=64, metavar="N", help="number of samples (default: 64)")
+    add("--seed", type=_seed, default=0, metavar="N", help="the same seed gives the same samples (default: 0)")
+    label = "class of the samples, or several in turn (default: all classes in turn)"
+    add("--label", type=_labels, metavar="K[,K...]", help=label)
+    output = "x.png: a grid, a folder: single PNG files, x.npz: arrays (default: grid.png in the run's folder)"
+    add("-o", "--output", metavar="PATH", help=output)
+    add("--columns", type=_count, metavar="N", help="images in a row of the grid (default: a square)")
+    add("--batch-size", type=_count, default=64, metavar="N", help="samples computed at once (default: 64)")
+
+
+def _expect(fine: bool, text: str, expected: str) -> None:
+    if not fine:
+        raise argparse.ArgumentTypeError(f"{_cut(text)} is not {expected}")
+
+
+def _cut(text: str) -> str:
+    return repr(text if len(text) <= 40 else text[:37] + "...")
+
+
+def _count(text: str) -> int:
+    _expect(re.fullmatch(r"0*[1-9]\d{0,11}", text) is not None, text, "a whole number of at least 1")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    _expect(re.fullmatch(r"\d{1,10}", text) is not None and int(text) < 2**32, text, "a whole number from 0 to 2**32-1")
+    return int(text)
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        return math.nan
+
+
+def _seconds(text: str) -> float:
+    _expect(0 <= _number(text) < math.inf, text, "a number of seconds")
+    return float(text)
+
+
+def _rates(text: str) -> float | dict[str, float]:
+    """Parses `1e-4` or `d=1e-4,g=2e-4`."""
+    pairs = [part.partition("=") for part in text.split(",")] if "=" in text else [("", "=", text)]
+    for _, equals, value in pairs:
+        _expect(bool(equals) and 0 <= _number(value) < math.inf, text, "a learning rate such as 2e-4, or d=1e-4,g=2e-4")
+    return {name.strip(): float(value) for name, _, value in pairs} if "=" in text else float(text)
+
+
+def _size(text: str) -> int | tuple[int, int]:
+    """Parses `28` or `48x64` (height, width)."""
+    found = re.fullmatch(r"(\d{1,5})(?:[xX](\d{1,5}))?", text)
+    _expect(found is not None, text, "a size such as 28, or 48x64 (height x width)")
+    return (int(found[1]), int(found[2])) if found[2] else int(found[1])
+
+
+def _labels(text: str) -> list[int]:
+    parts = text.split(",")
+    _expect(all(re.fullmatch(r"\s*\d{1,9}\s*", part) for part in parts), text, "a class such as 3, or 0,1,2")
+    return [int(part) for part in parts]
+
+
+def _pair(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    _expect(bool(equals) and key.strip().isidentifier(), text, "of the form key=value")
+    return key.strip(), value.strip()

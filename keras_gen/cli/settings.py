@@ -1,0 +1,221 @@
+"""What a run is made of: constructor arguments, data, batch size, optimizers, and how long it lasts."""
+
+import argparse
+import ast
+import inspect
+import json
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import keras
+
+from keras_gen import registry
+from keras_gen.batch import check_shapes
+from keras_gen.cli.find import find
+from keras_gen.data import Examples, examples
+from keras_gen.errors import UsageError, near_misses
+from keras_gen.files import shown
+from keras_gen.model import KERAS_ARGUMENTS, GenerativeModel, constructor_arguments
+from keras_gen.recipes import recipe
+
+ELSEWHERE = {"seed": "--seed", "dtype": "--precision"}
+NETWORKS = ("generator", "discriminator")  # a command line cannot hold one
+
+
+class Job(NamedTuple):
+    """A training job, before its model is built."""
+
+    name: str
+    cls: type
+    arguments: dict[str, Any]  # of the constructor, without seed and precision
+    examples: Examples
+    validation: Examples | None
+    recipe: dict[str, Any]
+    batch_size: int
+    identity: dict[str, Any]  # what a resumed run must share
+
+
+def job(options: argparse.Namespace) -> Job:
+    """Reads the data and settles every setting of a run.
+
+    Args:
+        options: of `train`.
+
+    Raises:
+        UsageError: an argument that the model does not have, or data that do not fit it.
+    """
+    cls = registry.model_class(options.name)
+    given = _given(cls, options.settings)
+    size = {"image_size": options.image_size, "channels": options.channels}
+    data = examples(options.data, options.split, **size)
+    validation = examples(options.data, "test", **size) if options.validate else None
+    usual = recipe(options.name, data.name)
+    arguments = {**_of_data(cls, data), **usual.get("settings", {}), **given}
+    batch_size = options.batch_size or min(usual["batch_size"], len(data))
+    rate = options.learning_rate if options.learning_rate is not None else usual.get("learning_rate")
+    identity = {
+        "model": options.name,
+        "configuration": _configuration(cls, arguments),
+        "split": options.split,
+        "digest": data.digest,
+        "seed": options.seed,
+        "precision": options.precision,
+        "batch_size": batch_size,
+        "learning_rate": rate,
+        "init_from": options.init_from,
+    }
+    return Job(options.name, cls, arguments, data, validation, usual, batch_size, identity)
+
+
+def _given(cls, pairs):
+    """Parses `--set`."""
+    known = [name for name in constructor_arguments(cls) if name not in (*ELSEWHERE, *KERAS_ARGUMENTS, *NETWORKS)]
+    given = {}
+    for key, text in pairs:
+        if key in ELSEWHERE:
+            raise UsageError(f"--set {key}=... is not how to choose it; give {ELSEWHERE[key]}")
+        if key not in known:
+            raise UsageError(f"--set {key}: {cls.__name__} has no argument {key!r}; {near_misses(key, known)}")
+        try:
+            given[key] = ast.literal_eval(text)
+        except (ValueError, SyntaxError, MemoryError, RecursionError):
+            given[key] = text
+        _check_type(key, text, given[key], _defaults(cls).get(key))
+    return given
+
+
+def _check_type(key, text, value, default):
+    """Compares a value with the constructor's default, where that tells the type."""
+    number = isinstance(default, (int, float))
+    fits = {int: (int, float), float: (int, float), str: str, tuple: (tuple, list)}.get(type(default), object)
+    if not isinstance(value, fits):
+        expected = "a number" if number else "a list" if isinstance(default, tuple) else "text"
+        example = str(list(default) if isinstance(default, tuple) else default).replace(" ", "")
+        raise UsageError(f"--set {key}={shown(text, 40)} is of another type; expected {expected}, such as {example}")
+
+
+def _of_data(cls, data):
+    """Returns the constructor arguments that follow from the data."""
+    follows = {"image_shape": list(data.arrays["image"].shape[1:])}
+    if data.classes:
+        follows["num_classes"] = len(data.classes)
+    known = constructor_arguments(cls)
+    return {name: value for name, value in follows.items() if name in known}
+
+
+def _configuration(cls, arguments):
+    """Returns the arguments with the constructor's defaults, as JSON holds them."""
+    hidden = (*ELSEWHERE, *KERAS_ARGUMENTS, *NETWORKS)
+    usual = {name: value for name, value in _defaults(cls).items() if name not in hidden}
+    return json.loads(json.dumps({**usual, **arguments}, default=str, sort_keys=True))
+
+
+def _defaults(cls):
+    """Returns the defaults of the constructor's arguments, inherited ones too."""
+    found = {}
+    for base in reversed(cls.__mro__[: cls.__mro__.index(GenerativeModel) + 1]):
+        for name, parameter in inspect.signature(base.__init__).parameters.items():
+            if parameter.default is not parameter.empty:
+                found[name] = parameter.default
+    return found
+
+
+def build(job: Job, options: argparse.Namespace) -> Any:
+    """Builds and compiles the model of a job.
+
+    Args:
+        job: of `job()`.
+        options: of `train`.
+
+    Raises:
+        UsageError: a value that the constructor does not take, or data that do not fit the model.
+    """
+    keras.utils.set_random_seed(options.seed)
+    try:
+        model = job.cls(**job.arguments, seed=options.seed, dtype=options.precision)
+    except UsageError:
+        raise
+    except (TypeError, ValueError, AttributeError) as error:
+        told = ", ".join(f"{key}={value}" for key, value in options.settings) or "these settings"
+        reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
+        raise UsageError(f"{job.cls.__name__} cannot be built with {shown(told, 60)}: {reason}") from error
+    check_shapes({name: (None, *value.shape[1:]) for name, value in job.examples.arrays.items()}, model.expects())
+    rows = rows_of(job, model)
+    if rows > len(job.examples):
+        one = f"a batch of {rows} images (--batch-size {job.batch_size})"
+        most = len(job.examples) * job.batch_size // rows
+        raise UsageError(
+            f"{one} is larger than the data: {shown(job.examples.name, 50)} has {len(job.examples)}; "
+            f"give at most --batch-size {most}"
+        )
+    model.compile(**_optimizers(model, job.identity["learning_rate"]))
+    if options.init_from:
+        initialize(model, options.init_from)
+    return model
+
+
+def rows_of(job: Job, model: Any) -> int:
+    """Returns the images of one train step: a batch for each update of the busiest player."""
+    return job.batch_size * max(player.steps for player in model.players())
+
+
+def _optimizers(model, rate):
+    """Returns the players' own optimizers, with another learning rate."""
+    if rate is None:
+        return {}
+    players = model.players()
+    names = [player.name for player in players]
+    rates = rate if isinstance(rate, Mapping) else dict.fromkeys(names, rate)
+    for name in rates:
+        if name not in names:
+            raise UsageError(f"--learning-rate names the player {name!r}; {near_misses(name, filter(None, names))}")
+    made = {}
+    for player in players:
+        if player.name in rates:
+            optimizer = player.optimizer()
+            changed = {**optimizer.get_config(), "learning_rate": rates[player.name]}
+            made[player.prefixed("optimizer")] = type(optimizer).from_config(changed)
+    return made
+
+
+def initialize(model: Any, source: str) -> None:
+    """Copies the weights of another run of the same model.
+
+    Args:
+        model: to be trained.
+        source: a run, its folder or a `.keras` file.
+
+    Raises:
+        UsageError: it is another model, or one of other sizes.
+    """
+    import keras_gen
+
+    path = find(source)
+    if path.suffix != ".keras":
+        raise UsageError(f"--init-from {shown(path)} is an exported file; give a run or a .keras file")
+    other = keras_gen.load(path)
+    where = f"--init-from {shown(source, 60)}"
+    if type(other) is not type(model):
+        raise UsageError(f"{where} is a {type(other).__name__}, not a {type(model).__name__}; give a run of that model")
+    ours, theirs = (_networks(one, averages=model.ema is not None) for one in (model, other))
+    for one, two in zip(ours, theirs, strict=True):
+        pairs = list(zip(one.weights, two.weights, strict=False))
+        odd = next((pair for pair in pairs if tuple(pair[0].shape) != tuple(pair[1].shape)), None)
+        if odd or len(one.weights) != len(two.weights):
+            sizes = f": {tuple(odd[1].shape)} in place of {tuple(odd[0].shape)}" if odd else ""
+            raise UsageError(f"{where} has other sizes in its {one.name}{sizes}; give the same --set and image size")
+    for one, two in zip(ours, theirs, strict=True):
+        one.set_weights(two.get_weights())
+
+
+def _networks(model, averages):
+    """Returns the networks that are trained, and those that are sampled with where these are averages of them."""
+    trained = [network for player in model.players() for network in player.networks]
+    return trained + ([model.inference(name) for name in model.averaged] if averages else [])
+
+
+def steps_asked(options: argparse.Namespace, steps_per_epoch: int) -> int | None:
+    """Returns the total of train steps that was asked for, or `None` when it was not said."""
+    if options.steps:
+        return options.steps
+    return options.epochs * steps_per_epoch if options.epochs else None

@@ -1,0 +1,276 @@
+"""`train`: one run in one folder, which the same command goes on with after an interruption."""
+
+import argparse
+import math
+import time
+import warnings
+from typing import Any
+
+from keras_gen import registry
+from keras_gen.cli import libraries
+from keras_gen.cli.find import RUNS, called
+from keras_gen.errors import UsageError
+from keras_gen.files import shown
+
+
+def run(options: argparse.Namespace) -> int:
+    """Trains, or goes on, or says that there is nothing left to do.
+
+    Args:
+        options: of the command line.
+
+    Returns:
+        The exit code.
+    """
+    if options.name not in registry.names():
+        registry.model_class(options.name)  # raises, before TensorFlow is imported
+    libraries.start(options.debug)
+    from keras_gen.cli.folder import Folder
+
+    folder = Folder(options.output or RUNS / options.name)
+    if folder.path.exists() and not folder.path.is_dir():
+        raise UsageError(f"--output {shown(folder.path)} is a file; give a folder")
+    with folder.held():
+        return Training(options, folder).run()
+
+
+class Training:
+    """One call of `train`, from the settings to the last line.
+
+    Args:
+        options: of the command line.
+        folder: of the run, held.
+
+    Raises:
+        UsageError: options that do not fit each other, the data, or the run in the folder.
+        DamagedError: data or files that cannot be used.
+    """
+
+    def __init__(self, options: argparse.Namespace, folder: Any):
+        from keras_gen.cli import settings
+        from keras_gen.cli.folder import compare
+
+        self.options, self.folder = options, folder
+        _check_tensorboard(options.tensorboard)
+        self.job = settings.job(options)
+        self.old = folder.card() if options.resume else None
+        if self.old:
+            compare(self.old, self.job.identity, self.job.examples.name, folder.path)
+        self.metrics: dict[str, float] = (self.old or {}).get("metrics", {})
+        self.writer: Any = None
+        self.began = time.monotonic()
+
+    def run(self) -> int:
+        """Does everything; returns the exit code."""
+        if self.old and self._nothing_left():
+            return 0
+        self._build()
+        if not self.options.resume:
+            self._move_aside()
+        self._write_card("training", self.keeper.steps_done)
+        self._say_what()
+        self._train()
+        self._finish()
+        return 0
+
+    # --- before ------------------------------------------------------------------------------------------------------
+
+    def _build(self):
+        from keras_gen.callbacks import Checkpoint
+        from keras_gen.cli import settings
+
+        options, job = self.options, self.job
+        self.model = settings.build(job, options)
+        self.rows = settings.rows_of(job, self.model)
+        self.steps_per_epoch = job.examples.steps(self.rows, drop_remainder=True)
+        self.target = self._target(self.steps_per_epoch)
+        self.keeper = Checkpoint(self.folder.checkpoints, every=options.checkpoint_every)
+        if self.old:
+            self._look_back()
+
+    def _target(self, steps_per_epoch):
+        """Returns the total of steps: what is asked for, or what the run was begun with, or the recipe's."""
+        from keras_gen.cli import settings
+
+        asked = settings.steps_asked(self.options, steps_per_epoch)
+        if asked is None and self.old:
+            return self.old["target_steps"]
+        return asked if asked is not None else self.job.recipe["epochs"] * steps_per_epoch
+
+    def _nothing_left(self):
+        """Says so, if the run is finished and no more is asked for."""
+        target = self._target(self.old["steps_per_epoch"])
+        done = self.old.get("steps", 0)
+        if self.old.get("state") != "finished" or target > done:
+            return False
+        more = self.old["target_steps"] * 2
+        print(f"{shown(self.folder.path)} is finished at step {done}; for more give a larger --steps, such as {more}")
+        return True
+
+    def _look_back(self):
+        """Reads where the run stands, for the first line; `fit` reads it again when it begins."""
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # `fit` will warn of a damaged checkpoint
+            try:
+                found = self.keeper.restore(self.model)
+            finally:
+                self.keeper.release()
+        self.keeper.raise_again()
+        if found is None and self.old.get("state") == "finished":
+            raise UsageError(
+                f"{shown(self.folder.checkpoints)} holds no checkpoint to go on from; "
+                "give --no-resume, or another --output with --init-from"
+            )
+
+    def _move_aside(self):
+        aside = self.folder.move_aside()
+        if aside:
+            print(f"the old run is now {shown(aside)}")
+
+    def _say_what(self):
+        job, options = self.job, self.options
+        sides = "x".join(map(str, job.examples.arrays["image"].shape[1:]))
+        parts = [
+            f"{len(job.examples)} images {sides}",
+            f"batch {self.rows}",
+            f"{self.target} steps ({self.target / self.steps_per_epoch:.4g} epochs)",
+            *([options.precision] if options.precision != "float32" else []),
+            f"seed {options.seed}",
+        ]
+        print(f"{job.name} with {self.parameters():,} parameters on {shown(job.examples.name)}: {', '.join(parts)}")
+        if self.keeper.steps_done:
+            print(f"going on from step {self.keeper.steps_done}")
+        print(f"run: {shown(self.folder.path)}", flush=True)
+
+    def parameters(self) -> int:
+        """Returns the number of weights that the players move."""
+        unique = {id(variable): variable for player in self.model.players() for variable in player.variables}
+        return sum(math.prod(variable.shape) for variable in unique.values())
+
+    # --- during ------------------------------------------------------------------------------------------------------
+
+    def _train(self):
+        from keras_gen.cli.progress import Line, Record
+
+        if self.keeper.steps_done >= self.target:
+            return  # killed after the last step, and before the model was written
+        job = self.job
+        self.history = [row for row in self.folder.history() if int(row["epoch"]) <= self.keeper.epoch]
+        data = job.examples.dataset(self.rows, self.options.seed, drop_remainder=True)
+        validation = job.validation.dataset(min(self.rows, len(job.validation))) if job.validation else None
+        line = Line(self.keeper, self.target, self.steps_per_epoch)
+        record = Record(self.keeper, self.target, self._row, self._save)
+        try:
+            self.model.fit(
+                data,
+                epochs=math.ceil(self.target / self.steps_per_epoch),
+                callbacks=[record, self.keeper, line],
+                validation_data=validation,
+                verbose=0,
+            )
+        except (KeyboardInterrupt, SystemExit) as stop:
+            line.close()
+            stop.add_note(self._interrupted())
+            raise
+        finally:
+            line.close()
+
+    def _interrupted(self):
+        """Writes what there is, and returns the line that tells how to go on."""
+        from keras_gen.callbacks import checkpoints
+
+        done = self.keeper.steps_done
+        saved = [path.stem.partition("-")[2] for path in checkpoints(self.folder.checkpoints)]
+        at = int(saved[-1]) if saved else 0
+        if at != done:  # asked twice: nothing was saved on the way out
+            return f"stopped at once at step {done} of {self.target}; the same command goes on from step {at}"
+        self._save()
+        self._write_card("interrupted", done)
+        return f"stopped at step {done} of {self.target}; the same command goes on from there"
+
+    def _row(self, epoch, steps, metrics, seconds):
+        self.metrics = metrics
+        row = {"epoch": epoch, "steps": steps, **metrics, "seconds": seconds}
+        self.history = [old for old in self.history if int(old["epoch"]) < epoch]
+        self.history.append(
+            {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in row.items()}
+        )
+        self.folder.write_history(self.history)
+        self._write_card("training", steps)
+        if self.options.tensorboard:
+            self._log(metrics, steps)
+
+    def _log(self, metrics, steps):
+        import tensorflow as tf
+
+        if self.writer is None:
+            self.writer = tf.summary.create_file_writer(str(self.folder.path / "tensorboard"))
+        with self.writer.as_default():
+            for name, value in metrics.items():
+                tf.summary.scalar(name, value, step=steps)
+        self.writer.flush()
+
+    def _save(self):
+        return self.folder.write_model(self.model, self.options.samples)
+
+    # --- after -------------------------------------------------------------------------------------------------------
+
+    def _finish(self):
+        from keras_gen.errors import DamagedError
+
+        if not self._save():
+            raise DamagedError(
+                "weights are not finite: no model was written; give a lower --learning-rate, --no-resume"
+            )
+        self._write_card("finished", self.keeper.steps_done)
+        path = self.folder.path
+        name = called(path)
+        print(f"finished at step {self.keeper.steps_done} after {self.took()}: {shown(path / 'model.keras')}")
+        print(f"next: python -m keras_gen sample {name}")
+        print(f"      python -m export.onnx {name}", flush=True)
+
+    def took(self) -> str:
+        """Returns the time since training began."""
+        from keras_gen.cli.progress import duration
+
+        return duration(time.monotonic() - self.began)
+
+    def _write_card(self, state, steps):
+        from keras_gen.cli.folder import versions
+
+        data = self.job.examples
+        self.folder.write_card(
+            {
+                "model": self.job.name,
+                "state": state,
+                "steps": steps,
+                "target_steps": self.target,
+                "steps_per_epoch": self.steps_per_epoch,
+                "epochs": steps / self.steps_per_epoch,
+                "metrics": self.metrics,
+                "parameters": self.parameters(),
+                "data": {
+                    "name": data.name,
+                    "split": self.options.split,
+                    "images": len(data),
+                    "image_shape": list(data.arrays["image"].shape[1:]),
+                    "classes": list(data.classes),
+                    "digest": data.digest,
+                },
+                "identity": self.job.identity,
+                "optimizers": self._optimizers(),
+                "settings": {name: value for name, value in vars(self.options).items() if name != "debug"},
+                "versions": versions(),
+            }
+        )
+
+    def _optimizers(self):
+        names = [player.prefixed("optimizer") for player in self.model.players()]
+        return {name: getattr(self.model, name).get_config() for name in names}
+
+
+def _check_tensorboard(wanted):
+    import importlib.util
+
+    if wanted and importlib.util.find_spec("tensorboard") is None:
+        raise UsageError("--tensorboard needs tensorboard, which is not installed: pip install keras-gen[tensorboard]")

@@ -1,0 +1,471 @@
+"""The command line: what it writes, what it says, and how it fails."""
+
+import csv
+import json
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+
+import keras_gen
+from keras_gen import files
+from keras_gen.cli import settings
+from keras_gen.cli.main import main
+from keras_gen.recipes import recipe
+
+SMALL = ("--set", "width=4", "--set", "latent_dim=6", "--batch-size", "250", "--samples", "4")  # 6 steps an epoch
+
+
+def train(*more, name="dcgan", small=SMALL):
+    return main(["train", name, *small, *map(str, more)])
+
+
+def card(folder):
+    return json.loads((folder / "card.json").read_text())
+
+
+def history(folder):
+    with open(folder / "history.csv", newline="") as file:
+        return list(csv.DictReader(file))
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A finished run of one epoch and a half."""
+    folder = tmp_path_factory.mktemp("runs") / "saved_models" / "small"
+    assert train("--steps", 9, "--output", folder, "--seed", 3, "--set", "ema=0.5") == 0
+    return folder
+
+
+@pytest.fixture
+def copied(run, tmp_path):
+    """A copy of the finished run, for a test that changes it."""
+    import shutil
+
+    return Path(shutil.copytree(run, tmp_path / "copy"))
+
+
+def python(*arguments, **options):
+    return subprocess.run([sys.executable, *arguments], capture_output=True, text=True, timeout=120, **options)
+
+
+# --- without TensorFlow ----------------------------------------------------------------------------------------------
+
+
+def test_help_list_and_errors_do_not_import_tensorflow():
+    code = (
+        "import sys; from keras_gen.cli.main import main\n"
+        "codes = [main(argv.split()) for argv in ('list', 'train --help', 'sample --help', '--version', '', 'train x',"
+        " 'train dcgan --steps 0', 'sample nothing')]\n"
+        "print(codes, sorted({'tensorflow', 'keras'} & set(sys.modules)))"
+    )
+    out = python("-c", code)
+    assert out.stdout.splitlines()[-1] == "[0, 0, 0, 0, 2, 2, 2, 2] []"
+    assert len(out.stderr.splitlines()) == 4 and all(line.startswith("error: ") for line in out.stderr.splitlines())
+
+
+def test_list_has_a_line_for_each_model_with_the_first_line_of_its_docstring(capsys):
+    assert main(["list"]) == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.split()[0] for line in lines] == list(keras_gen.names())
+    for line, name in zip(lines, keras_gen.names(), strict=True):
+        cls = keras_gen.registry.model_class(name)
+        assert line.endswith(cls.__doc__.partition("\n")[0]) and line.split()[1] == cls.density
+
+
+def test_the_module_and_the_entry_point_are_the_same_command(tmp_path):
+    out = python("-m", "keras_gen", "train", "vea", cwd=Path(__file__).parents[1])
+    assert (out.returncode, out.stdout) == (2, "")
+    assert out.stderr == "error: model 'vea' is not known; did you mean 'vae'?\n"
+
+
+# --- train -----------------------------------------------------------------------------------------------------------
+
+
+def test_the_folder_of_a_run(run, capfd):
+    assert sorted(path.name for path in run.iterdir() if path.name != ".lock") == [
+        *("card.json", "checkpoints", "history.csv", "model.keras", "samples.png"),
+    ]
+    found = card(run)
+    assert (found["state"], found["steps"], found["target_steps"], found["epochs"]) == ("finished", 9, 9, 1.5)
+    assert found["data"]["name"] == "digits" and found["data"]["images"] == 1500
+    assert found["identity"]["configuration"] == {
+        **{
+            "width": 4,
+            "latent_dim": 6,
+            "ema": 0.5,
+            "image_shape": [8, 8, 1],
+            "latent": "uniform",
+            "update": "simultaneous",
+        },
+        **{"adversarial": "non_saturating", "hidden": [256, 512], "n_critic": 1},
+    }
+    assert found["optimizers"]["d_optimizer"]["learning_rate"] == pytest.approx(2e-4)
+    assert set(found["versions"]) == {"python", "keras_gen", "keras", "tensorflow", "numpy"}
+    rows = history(run)
+    assert [(row["epoch"], row["steps"]) for row in rows] == [("1", "6"), ("2", "9")]
+    assert list(rows[0])[2:] == ["d_loss", "g_loss", "loss", "seconds"]
+    assert found["metrics"]["d_loss"] == pytest.approx(float(rows[1]["d_loss"]), rel=1e-4)
+    model = keras_gen.load(run)
+    assert model.seed == 3 and model.image_shape == (8, 8, 1)
+    trained = sum(int(np.prod(v.shape)) for player in model.players() for v in player.variables)
+    assert found["parameters"] == trained
+    with Image.open(run / "samples.png") as picture:
+        assert picture.mode == "L" and min(picture.size) >= 512
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_finished_run_says_so_and_more_steps_go_on_exactly(copied, tmp_path, capsys):
+    command = ["--output", copied, "--seed", 3, "--set", "ema=0.5"]
+    before = (copied / "model.keras").read_bytes()
+    for more in ([], ["--steps", 9], ["--epochs", 1]):
+        assert train(*command, *more) == 0
+        assert "is finished at step 9" in capsys.readouterr().out
+    assert (copied / "model.keras").read_bytes() == before
+    assert train(*command, "--epochs", 3) == 0
+    assert "going on from step 9" in capsys.readouterr().out
+    other = tmp_path / "at_once"
+    assert train("--output", other, "--seed", 3, "--set", "ema=0.5", "--epochs", 3) == 0
+    for one, two in zip(keras_gen.load(copied).weights, keras_gen.load(other).weights, strict=True):
+        np.testing.assert_array_equal(one, two)
+    without = [[{k: v for k, v in row.items() if k != "seconds"} for row in history(run)] for run in (copied, other)]
+    assert without[0] == without[1]
+
+
+@pytest.mark.parametrize(
+    ("more", "words"),
+    [
+        (["--set", "width=8"], ["width is 8", "has 4"]),
+        (["--set", "latent_dim=7"], ["latent dim is 7", "has 6"]),
+        (["--image-size", "16"], ["image shape is [16, 16, 1]", "has [8, 8, 1]"]),
+        (["--split", "test"], ["split is test", "has train"]),
+        (["--seed", "4"], ["seed is 4", "has 3"]),
+        (["--precision", "mixed_bfloat16"], ["precision is mixed_bfloat16", "has float32"]),
+        (["--batch-size", "100"], ["batch size is 100", "has 250"]),
+        (["--learning-rate", "0.1"], ["learning rate is 0.1", "has None"]),
+    ],
+)
+def test_another_setting_does_not_resume(run, capsys, more, words):
+    before = (run / "card.json").read_bytes()
+    assert train("--output", run, "--seed", 3, "--set", "ema=0.5", *more) == 2
+    out, err = capsys.readouterr()
+    assert_one_line(err, *words, "--no-resume")
+    assert (run / "card.json").read_bytes() == before
+
+
+def test_another_model_and_other_data_do_not_resume(copied, tmp_path, capsys):
+    assert main(["train", "gan", "--output", str(copied)]) == 2
+    assert_one_line(capsys.readouterr().err, "model is gan", "has dcgan")
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "noise.npz", x_train=rng.integers(0, 256, (1500, 8, 8, 1), np.uint8))
+    assert train("--output", copied, "--seed", 3, "--set", "ema=0.5", "--data", tmp_path / "noise.npz") == 2
+    assert_one_line(capsys.readouterr().err, "data is", "noise.npz", "has digits")
+
+
+def test_no_resume_moves_the_old_run_aside(copied, capsys):
+    before = (copied / "model.keras").read_bytes()
+    assert train("--output", copied, "--no-resume", "--steps", 1) == 0
+    aside = copied.with_name("copy.1")
+    assert f"{aside}"[-30:] in capsys.readouterr().out
+    assert (aside / "model.keras").read_bytes() == before and card(aside)["steps"] == 9
+    assert card(copied)["steps"] == 1 and len(history(copied)) == 1
+
+
+def test_killed_between_the_last_checkpoint_and_the_model(copied, capsys):
+    before = keras_gen.load(copied).get_weights()
+    (copied / "model.keras").unlink()
+    (copied / "card.json").write_text(json.dumps({**card(copied), "state": "training", "steps": 6}))
+    assert train("--output", copied, "--seed", 3, "--set", "ema=0.5") == 0
+    assert card(copied)["state"] == "finished" and card(copied)["steps"] == 9
+    for one, two in zip(before, keras_gen.load(copied).get_weights(), strict=True):
+        np.testing.assert_array_equal(one, two)
+
+
+def test_init_from_copies_weights_and_averages(run, tmp_path, capsys):
+    command = ["--init-from", run, "--learning-rate", "0", "--steps", 1, "--output", tmp_path / "b", "--set", "ema=0.5"]
+    assert train(*command) == 0
+    old, new = keras_gen.load(run), keras_gen.load(tmp_path / "b")
+    for player, other in zip(old.players(), new.players(), strict=True):
+        for one, two in zip(player.variables, other.variables, strict=True):
+            np.testing.assert_array_equal(one, two)
+    assert train("--init-from", run, "--output", tmp_path / "c", "--set", "width=8") == 2
+    assert_one_line(capsys.readouterr().err, "small", "other sizes", "discriminator")
+    assert not (tmp_path / "c").exists()
+
+
+def test_precision_rates_and_validation(tmp_path):
+    folder = tmp_path / "run"
+    more = ("--precision", "mixed_float16", "--learning-rate", "d=1e-3,g=2e-3", "--validate", "--epochs", 1)
+    assert train(*more, "--output", folder) == 0
+    model = keras_gen.load(folder)
+    assert model.dtype_policy.name == "mixed_float16"
+    rates = [float(getattr(model, name).learning_rate) for name in ("d_optimizer", "g_optimizer")]
+    np.testing.assert_allclose(rates, [1e-3, 2e-3])
+    assert {"d_loss", "val_d_loss"} <= set(history(folder)[0])
+
+
+def test_every_update_gets_a_batch_of_its_own(tmp_path, capsys):
+    more = ("--set", "n_critic=5", "--batch-size", 50, "--epochs", 1, "--output", tmp_path / "run")
+    assert train(*more) == 0
+    assert card(tmp_path / "run")["steps"] == 1500 // 250
+    assert train(*more[:2], "--batch-size", 301, "--output", tmp_path / "b") == 2
+    assert_one_line(capsys.readouterr().err, "1505 images", "--batch-size 301", "at most --batch-size 300")
+
+
+def test_a_vae_on_a_small_folder_of_images(tmp_path, capsys):
+    """Without --batch-size, the recipe's is cut to the data."""
+    rng = np.random.default_rng(0)
+    for index in range(6):
+        path = tmp_path / "images" / "ab"[index % 2] / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(rng.integers(0, 256, (9, 10, 3), np.uint8)).save(path)
+    folder = tmp_path / "run"
+    small = ("--set", "hidden=[5]", "--set", "latent_dim=2", "--set", "likelihood=gaussian")
+    assert train("--data", tmp_path / "images", "--epochs", 2, "--output", folder, name="vae", small=small) == 0
+    found = card(folder)
+    images = found["data"]["images"]
+    assert images < 10 and (found["identity"]["batch_size"], found["steps"]) == (images, 2)
+    assert found["data"]["image_shape"] == [9, 10, 3] and found["data"]["classes"] == ["a", "b"]
+    assert set(history(folder)[0]) == {"epoch", "steps", "loss", "kl", "reconstruction", "seconds"}
+
+
+def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_no_model(tmp_path, capsys):
+    folder = tmp_path / "run"
+    small = ("--set", "likelihood=gaussian", "--set", "hidden=[5]")
+    assert train("--learning-rate", "1e30", "--epochs", 3, "--output", folder, name="vae", small=small) == 1
+    assert_one_line([line for line in capsys.readouterr().err.splitlines() if "error" in line][0], "--learning-rate")
+    assert not (folder / "model.keras").exists()
+
+
+def test_a_second_run_in_the_folder_is_refused(copied, capsys):
+    with files.lock(copied):
+        assert train("--output", copied, "--steps", 20) == 2
+    assert_one_line(capsys.readouterr().err, "in use by process")
+
+
+def test_a_foreign_folder_is_not_touched(tmp_path, capsys):
+    (tmp_path / "thesis.tex").write_text("mine")
+    assert train("--output", tmp_path) == 2
+    assert_one_line(capsys.readouterr().err, "thesis.tex", "--output")
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, capsys, monkeypatch):
+    import signal
+
+    from keras_gen.cli import progress
+
+    folder, seen = tmp_path / "run", []
+
+    def interrupt(self, batch, logs=None):
+        seen.append(batch)
+        if len(seen) == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(progress.Line, "on_train_batch_begin", interrupt)
+        assert train("--output", folder, "--steps", 9) == 130
+    assert capsys.readouterr().err == "stopped at step 4 of 9; the same command goes on from there\n"
+    assert card(folder)["state"] == "interrupted" and card(folder)["steps"] == 4
+    assert keras_gen.load(folder) is not None, "what there is can be sampled"
+    assert not (folder / "history.csv").exists(), "the epoch is not over"
+    assert train("--output", folder, "--steps", 9) == 0
+    assert "going on from step 4" in capsys.readouterr().out
+
+
+def test_tensorboard_is_asked_for_by_name_when_it_is_missing(tmp_path, capsys, monkeypatch):
+    import importlib.util
+
+    found = importlib.util.find_spec
+    monkeypatch.setattr(
+        importlib.util, "find_spec", lambda name, *a: None if name == "tensorboard" else found(name, *a)
+    )
+    assert train("--tensorboard", "--output", tmp_path / "run") == 2
+    assert_one_line(capsys.readouterr().err, "pip install keras-gen[tensorboard]")
+    assert not (tmp_path / "run").exists()
+
+
+def test_recipes_name_models_and_hold_what_train_reads():
+    from keras_gen import recipes
+
+    assert set(recipes.MODELS) <= set(keras_gen.names()) and {name for name, _ in recipes.DATA} <= set(
+        keras_gen.names()
+    )
+    for row in (recipes.DEFAULT, *recipes.MODELS.values(), *recipes.DATA.values()):
+        assert set(row) <= {"batch_size", "epochs", "learning_rate", "settings"}
+    assert recipe("dcgan", "digits")["batch_size"] != recipe("dcgan", "mnist")["batch_size"]
+    assert recipe("dcgan", "../data/mnist.npz") == recipe("dcgan", "mnist:3.*.*") == recipe("dcgan", "mnist")
+
+
+def test_set_values_are_read_as_python_and_otherwise_as_text():
+    cls = keras_gen.registry.model_class("vae")
+    given = settings._given(cls, [("hidden", "(3, 4)"), ("beta", "1e-1"), ("likelihood", "gaussian"), ("ema", "None")])
+    assert given == {"hidden": (3, 4), "beta": 0.1, "likelihood": "gaussian", "ema": None}
+
+
+# --- sample ----------------------------------------------------------------------------------------------------------
+
+
+def test_sample_writes_by_suffix(run, tmp_path, capsys, monkeypatch):
+    assert main(["sample", str(run), "-n", "5", "--seed", "1", "-o", str(tmp_path / "x.npz")]) == 0
+    with np.load(tmp_path / "x.npz") as held:
+        assert held.files == ["image"]
+        image = held["image"]
+    assert image.shape == (5, 8, 8, 1) and image.dtype == np.float32 and abs(image).max() <= 1
+    np.testing.assert_array_equal(image, keras_gen.load(run).sample(5, seed=1))
+    assert (
+        main(["sample", str(run), "-n", "5", "--seed", "1", "-o", str(tmp_path / "singles"), "--batch-size", "2"]) == 0
+    )
+    pictures = sorted((tmp_path / "singles").iterdir())
+    assert [path.name for path in pictures] == [f"000{index}.png" for index in range(5)]
+    with Image.open(pictures[3]) as picture:
+        np.testing.assert_allclose(np.asarray(picture), (image[3, ..., 0] + 1) * 127.5, atol=0.51)
+    monkeypatch.chdir(run.parents[1])
+    assert main(["sample", "small", "-n", "6", "--columns", "6"]) == 0
+    assert str(Path("saved_models/small/grid.png")) in capsys.readouterr().out
+    with Image.open(run / "grid.png") as picture:
+        assert (picture.width, picture.height) == (58 * 9, 8 * 9), "one row of six, two pixels apart"
+    (run / "grid.png").unlink()
+
+
+def test_exported_files_give_the_same_samples_without_tensorflow(run, tmp_path):
+    import export.onnx
+    import export.tflite
+
+    wanted = keras_gen.load(run).sample(7, seed=2)
+    for kind, name in ((export.onnx, "generate.onnx"), (export.tflite, "model.tflite")):
+        assert kind.main([str(run), "--output", str(tmp_path)]) == 0
+        code = (
+            "import sys; from keras_gen.cli.main import main\n"
+            f"code = main(['sample', {name!r}, '-n', '7', '--seed', '2', '-o', '{name}.npz'])\n"
+            "sys.exit(code or bool({'tensorflow', 'keras'} & set(sys.modules)))"
+        )
+        out = python("-c", code, cwd=tmp_path, env={"PYTHONPATH": str(Path(__file__).parents[1])})
+        assert out.returncode == 0 and out.stderr == "", out.stderr
+        with np.load(tmp_path / f"{name}.npz") as held:
+            np.testing.assert_allclose(held["image"], wanted, atol=1e-4)
+
+
+# --- bad input -------------------------------------------------------------------------------------------------------
+
+
+def assert_one_line(text, *words):
+    assert text.startswith("error: ") and text.strip().count("\n") == 0 and len(text.strip()) <= 200, text
+    for word in words:
+        assert word in text, f"{word!r} is not in {text!r}"
+
+
+@keras.saving.register_keras_serializable("elsewhere")
+class Foreign(keras.layers.Layer):
+    pass
+
+
+def truncated(tmp, run):
+    (tmp / "cut.keras").write_bytes((run / "model.keras").read_bytes()[:5000])
+    return ["sample", str(tmp / "cut.keras")]
+
+
+def holding(layer):
+    def make(tmp, run):
+        with zipfile.ZipFile(run / "model.keras") as old, zipfile.ZipFile(tmp / "evil.keras", "w") as new:
+            for name in old.namelist():
+                data = old.read(name)
+                if name == "config.json":
+                    config = json.loads(data)
+                    config["config"]["generator"] = keras.saving.serialize_keras_object(layer)
+                    data = json.dumps(config).encode()
+                new.writestr(name, data)
+        return ["sample", str(tmp / "evil.keras")]
+
+    return make
+
+
+def broken_picture(tmp, run):
+    (tmp / "images").mkdir()
+    Image.new("L", (8, 8)).save(tmp / "images" / "a.png")
+    (tmp / "images" / "b.png").write_bytes((tmp / "images" / "a.png").read_bytes()[:40])
+    return ["train", "dcgan", "--data", str(tmp / "images")]
+
+
+def not_a_number(tmp, run):
+    images = np.zeros((20, 8, 8), np.float32)
+    images[7, 3, 2] = np.nan
+    np.savez(tmp / "nan.npz", x_train=images)
+    return ["train", "dcgan", "--data", str(tmp / "nan.npz")]
+
+
+def file_as_folder(tmp, run):
+    (tmp / "file").write_text("")
+    return ["train", "dcgan", "--output", str(tmp / "file" / "run")]
+
+
+def damaged_card(tmp, run):
+    (tmp / "run").mkdir()
+    (tmp / "run" / "card.json").write_text("{")
+    return ["train", "dcgan", "--output", str(tmp / "run")]
+
+
+def argv(*words):
+    return lambda tmp, run: [str(word).replace("RUN", str(run)).replace("TMP", str(tmp)) for word in words]
+
+
+BAD = {
+    "unknown command": (2, argv("trian", "dcgan"), ["trian"]),
+    "unknown model": (2, argv("train", "dcgam"), ["'dcgam'", "did you mean 'dcgan'"]),
+    "unknown option": (2, argv("train", "dcgan", "--step", "3"), ["'--step'", "did you mean --steps"]),
+    "epochs and steps": (2, argv("train", "dcgan", "--steps", 3, "--epochs", 3), ["--epochs", "--steps"]),
+    "unknown setting": (2, argv("train", "dcgan", "--set", "widht=3"), ["'widht'", "did you mean 'width'"]),
+    "seed as a setting": (2, argv("train", "dcgan", "--set", "seed=3"), ["--seed"]),
+    "setting without value": (2, argv("train", "dcgan", "--set", "width"), ["'width'", "key=value"]),
+    "setting of another type": (2, argv("train", "dcgan", "--set", "width=wide"), ["width=wide", "a number", "128"]),
+    "setting that is no list": (2, argv("train", "vae", "--set", "hidden=5"), ["hidden=5", "[400]"]),
+    "setting that fails": (2, argv("train", "dcgan", "--set", "width=-3"), ["width=-3"]),
+    "setting out of range": (2, argv("train", "gan", "--set", "adversarial=mean"), ["'mean'"]),
+    "unknown player": (2, argv("train", "dcgan", "--learning-rate", "c=1"), ["'c'"]),
+    "learning rate": (2, argv("train", "dcgan", "--learning-rate", "fast"), ["'fast'"]),
+    "precision": (2, argv("train", "dcgan", "--precision", "int4"), ["int4"]),
+    "unknown data": (2, argv("train", "dcgan", "--data", "TMP/none.npz"), ["none.npz"]),
+    "unknown split": (2, argv("train", "dcgan", "--split", "tarin"), ["'tarin'"]),
+    "size the model cannot make": (2, argv("train", "dcgan", "--image-size", "30x31"), ["(30, 31, 1)", "nearest"]),
+    "size that is none": (2, argv("train", "dcgan", "--image-size", "big"), ["'big'"]),
+    "set shape against the data": (2, argv("train", "gan", "--set", "image_shape=(9,9,1)"), ["9, 9, 1"]),
+    "batch larger than the data": (2, argv("train", "dcgan", "--batch-size", 2000), ["2000", "1500"]),
+    "broken picture": (1, broken_picture, ["b.png"]),
+    "NaN in an npz": (1, not_a_number, ["nan", "(7, 3, 2"]),
+    "folder that cannot be written": (1, argv("train", "dcgan", "--output", "/proc/run"), ["/proc/run"]),
+    "folder below a file": (1, file_as_folder, ["file"]),
+    "damaged card": (1, damaged_card, ["card.json", "--no-resume"]),
+    "run to begin from": (2, argv("train", "dcgan", "--init-from", "nothing"), ["'nothing'"]),
+    "missing run": (2, argv("sample", "nothing"), ["'nothing'"]),
+    "missing file": (2, argv("sample", "TMP/x.onnx"), ["x.onnx"]),
+    "truncated model": (1, truncated, ["cut.keras"]),
+    "Lambda": (1, holding(keras.layers.Lambda(abs)), ["evil.keras", "Lambda"]),
+    "foreign class": (1, holding(Foreign()), ["evil.keras", "Foreign"]),
+    "no samples": (2, argv("sample", "RUN", "-n", 0), ["'0'"]),
+    "unknown suffix": (2, argv("sample", "RUN", "-o", "x.gif"), [".gif"]),
+    "label of a model without": (2, argv("sample", "RUN", "--label", 3), ["label 3"]),
+    "samples into /proc": (1, argv("sample", "RUN", "-o", "/proc/x.png"), ["/proc/x.png"]),
+}
+
+
+@pytest.mark.parametrize("name", BAD)
+def test_bad_input_is_one_line(run, tmp_path, capfd, monkeypatch, name):
+    code, make, words = BAD[name]
+    monkeypatch.chdir(tmp_path)
+    arguments = make(tmp_path, run)
+    before = sorted(path for path in tmp_path.rglob("*"))
+    assert main(arguments) == code
+    out, err = capfd.readouterr()
+    assert_one_line(err, *words)
+    assert out == ""
+    left = [
+        path
+        for path in sorted(tmp_path.rglob("*"))
+        if path not in before and path.name not in (".lock", "saved_models")
+    ]
+    assert left == [], "nothing was written"

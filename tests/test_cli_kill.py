@@ -1,0 +1,119 @@
+"""A run that is killed, or asked to stop, and goes on, ends with the same weights as one that was left alone."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+STEPS = 600
+
+
+def command(folder):
+    return [
+        *(sys.executable, "-m", "keras_gen", "train", "dcgan", "--set", "width=8", "--set", "latent_dim=8"),
+        *("--set", "ema=0.9", "--batch-size", "32", "--steps", str(STEPS), "--samples", "4"),
+        *("--checkpoint-every", "0.2", "--output", str(folder)),
+    ]
+
+
+def start(folder):
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command(folder), env=environment, cwd=folder.parent, **pipes)
+
+
+def checkpoints(folder):
+    return sorted(path.name for path in (folder / "checkpoints").glob("step-*.npz"))
+
+
+def stop_after_a_save(folder, number, delay):
+    """Sends a signal a moment after a new checkpoint has appeared; returns the ended process and its standard error."""
+    before, process = checkpoints(folder)[-1:], start(folder)
+    while checkpoints(folder)[-1:] == before and process.poll() is None:
+        time.sleep(0.01)
+    time.sleep(delay)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=120)
+    return process, err
+
+
+def weights(folder):
+    with zipfile.ZipFile(folder / "model.keras") as file:
+        file.extract("model.weights.h5", folder / "extracted")
+    import h5py
+
+    found = {}
+    with h5py.File(folder / "extracted" / "model.weights.h5") as store:
+        store.visititems(lambda name, item: found.update({name: item[()]}) if isinstance(item, h5py.Dataset) else None)
+    return found
+
+
+def ended(process):
+    out, err = process.communicate(timeout=300)
+    assert process.returncode == 0, err
+    assert err == "", "nothing but the progress is told"
+    return out
+
+
+def assert_same(alone, folder):
+    one, two = weights(alone), weights(folder)
+    assert one.keys() == two.keys()
+    for name, value in one.items():
+        np.testing.assert_array_equal(value, two[name], err_msg=name)
+    tables = [(run / "history.csv").read_text().split() for run in (alone, folder)]
+    tables = [[row.rpartition(",")[0] for row in table] for table in tables]  # without the seconds
+    assert tables[0] == tables[1], "each epoch has one row, whatever came between"
+    cards = [json.loads((run / "card.json").read_text()) for run in (alone, folder)]
+    for card in cards:
+        card["settings"].pop("output")
+    assert cards[0] == cards[1]
+
+
+def test_killed_and_stopped_and_killed_again(tmp_path):
+    (tmp_path / "a").mkdir()
+    alone, folder = tmp_path / "a" / "run", tmp_path / "run"
+    beside = start(alone)
+
+    process, _ = stop_after_a_save(folder, signal.SIGKILL, 0.0)
+    assert process.returncode == -signal.SIGKILL, "the run was over before it could be killed"
+
+    process, err = stop_after_a_save(folder, signal.SIGTERM, 0.05)
+    assert process.returncode == 143
+    assert err.startswith("stopped at step ") and err.count("\n") == 1 and "the same command" in err
+    card = json.loads((folder / "card.json").read_text())
+    assert card["state"] == "interrupted" and f"step {card['steps']} of {STEPS}" in err
+
+    process, _ = stop_after_a_save(folder, signal.SIGKILL, 0.1)
+    assert process.returncode == -signal.SIGKILL
+    at = int(checkpoints(folder)[-1][5:-4])
+    assert card["steps"] < at < STEPS, "the second run went on from where the first was stopped"
+
+    assert f"going on from step {at}" in ended(start(folder))
+    ended(beside)
+    assert_same(alone, folder)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(8))
+def test_killed_at_any_moment(tmp_path, seed):
+    """From the first import on, mid-write too."""
+    (tmp_path / "a").mkdir()
+    alone, folder, rng = tmp_path / "a" / "run", tmp_path / "run", np.random.default_rng(seed)
+    ended(start(alone))
+    for _ in range(4):
+        process = start(folder)
+        try:
+            process.communicate(timeout=rng.uniform(2.0, 12.0))
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.communicate()
+    ended(start(folder))
+    assert_same(alone, folder)
