@@ -5,6 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from keras_gen.errors import DamagedError, UsageError
 
@@ -15,15 +16,26 @@ class Batch(dict):
     In a simultaneous step all players see one `Batch`, so that the generator runs once for both.
     """
 
+    def __init__(self, *args: Any, **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._made: dict[str, Any] = {}
+
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """Returns `make()`, computed when first asked for under this name."""
-        if name not in self:
-            self[name] = make()
-        return self[name]
+        if name not in self._made:
+            self._made[name] = make()
+        return self._made[name]
 
     def part(self, index: int, parts: int) -> "Batch":
-        """Returns rows `index::parts` of every tensor, without what was computed `once`."""
-        return Batch({name: value[index::parts] for name, value in self.items()} if parts > 1 else self)
+        """Returns rows `index::parts` of every tensor, without what was computed `once`.
+
+        With fewer rows than parts, which only the last batch of a data set may have, parts share rows.
+        """
+        if parts == 1:
+            return Batch(self)
+        rows = tf.shape(next(iter(self.values())))[0]
+        taken = tf.range(index, tf.maximum(rows, parts), parts) % rows
+        return Batch({name: tf.gather(value, taken) for name, value in self.items()})
 
 
 def unpack(data: Any, names: Sequence[str]) -> dict[str, Any]:

@@ -23,13 +23,14 @@ _NAME = re.compile(r"step-(\d+)\.npz")
 
 
 class Checkpoint(keras.callbacks.Callback):
-    """Saves the whole state of training, and resumes it bit for bit, in the middle of an epoch too.
+    """Saves the state of a model in training, and resumes it bit for bit, in the middle of an epoch too.
 
     One file holds the weights, every optimizer, moving averages, random states, running metrics and the place in the
     data. It is written beside and renamed, the newest two are kept, and one that holds NaN or infinity is never
     written. Ctrl-C and SIGTERM end the running step, save, and are then raised again. Arrays and `keras_gen.data` sets
     resume exactly; any other data set is drawn again from the start of the epoch, and is exact if its order does not
-    change.
+    change. Other callbacks (`EarlyStopping`, ...) begin anew, and of batch normalization that is not synchronized the
+    moving statistics of the first replica are kept.
 
     Args:
         folder: where the checkpoints are; made if missing. One run at a time may use it.
@@ -48,11 +49,14 @@ class Checkpoint(keras.callbacks.Callback):
         super().__init__()
         self.folder, self.every, self.every_steps, self.keep = Path(folder), every, every_steps, keep
         self.epoch, self.step, self.steps_done = 0, 0, 0
+        self.order = 0  # of the data: which pass the first epoch is, counted over all calls of `fit`
         self.interrupted: int | None = None
         self._means: dict[str, Any] = {}
+        self._means_before_test: dict[str, Any] = {}
         self._resumed_at = (-1, 0)
         self._handlers: dict[int, Any] = {}
         self._lock: Any = None
+        self._steps_in_epoch: int | None = None
 
     # --- resume ------------------------------------------------------------------------------------------------------
 
@@ -80,24 +84,32 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _assign(self, model, path, state, arrays):
         variables = state_of(model)
-        for name, variable in variables.items():
-            have = arrays[name].shape if name in arrays else "nothing"
-            if have != tuple(variable.shape):
-                raise UsageError(
-                    f"{files.shown(path)} holds {have} for {name}, this model {tuple(variable.shape)}; "
-                    "build the same model, or give another folder"
-                )
+        wrong = _difference(state, arrays, model, variables)
+        if wrong:
+            raise UsageError(f"{files.shown(path)} holds {wrong}; train the same model, or give another folder")
         for name, variable in variables.items():
             dtype = np.dtype(keras.backend.standardize_dtype(variable.dtype))
             variable.assign(arrays[name] if arrays[name].dtype == dtype else arrays[name].view(dtype))
         self._means = {name: arrays[name] for name in variables if name.startswith("metric/")}
         self.epoch, self.step, self.steps_done = state["epoch"], state["step"], state["steps_done"]
+        self.order, self._steps_in_epoch = state["order"], state["steps_in_epoch"]
         self._resumed_at = (self.epoch, self.step)
 
     def on_train_begin(self, logs: Any = None) -> None:
-        """Starts the clock."""
+        """Starts the clock.
+
+        Raises:
+            UsageError: the checkpoint stands in the middle of an epoch of another length.
+        """
         self._saved_at = time.monotonic()
         self._steps_saved = self.steps_done
+        before, now = self._steps_in_epoch, (self.params or {}).get("steps")
+        if self.step and None not in (before, now) and before != now:
+            raise UsageError(
+                f"the checkpoint stands in an epoch of {before} steps, this data makes {now}; "
+                "give the same data and batch size, or another folder"
+            )
+        self._steps_in_epoch = now
 
     def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
         """Puts the running metrics of an interrupted epoch back, which Keras has just reset."""
@@ -115,12 +127,21 @@ class Checkpoint(keras.callbacks.Callback):
         """Saves when it is time, or when a signal has come."""
         if self.epoch == self._resumed_at[0] and batch < self._resumed_at[1]:
             return  # a step that was taken before the interruption and is only counted now
-        self.steps_done += batch + 1 - self.step
-        self.step = batch + 1
+        step = min(batch + 1, self._steps_in_epoch or batch + 1)  # Keras counts a shorter last call as a full one
+        self.steps_done += step - self.step
+        self.step = step
+        self._means_before_test = {}
         if self.interrupted is not None:
             self.model.stop_training = True
+            self.save()  # before anything else happens at the end of an epoch
             return
         self._save_if_due()
+
+    def on_test_begin(self, logs: Any = None) -> None:
+        """Keeps the running metrics of the epoch, which a validation is about to overwrite."""
+        self._means_before_test = {
+            name: np.asarray(value).copy() for name, value in state_of(self.model).items() if name.startswith("metric/")
+        }
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
         """Moves the place to the next epoch, unless this one was left early."""
@@ -152,6 +173,7 @@ class Checkpoint(keras.callbacks.Callback):
         if not self.model.distribute_strategy.extended.should_checkpoint:
             return None
         arrays = {name: np.asarray(variable) for name, variable in state_of(self.model).items()}
+        arrays.update(self._means_before_test)
         for name, array in arrays.items():
             if not np.isfinite(array.astype(np.float32) if array.dtype.kind not in "iub" else array).all():
                 warnings.warn(
@@ -159,7 +181,14 @@ class Checkpoint(keras.callbacks.Callback):
                     stacklevel=2,
                 )
                 return None
-        state = {"epoch": self.epoch, "step": self.step, "steps_done": self.steps_done}
+        state = {
+            "epoch": self.epoch,
+            "step": self.step,
+            "steps_done": self.steps_done,
+            "order": self.order,
+            "steps_in_epoch": self._steps_in_epoch,
+            "optimizers": _optimizers(self.model),
+        }
         path = self.folder / f"step-{self.steps_done:09d}.npz"
         files.write(path, _packed(state, arrays))
         self._steps_saved = self.steps_done
@@ -181,6 +210,8 @@ class Checkpoint(keras.callbacks.Callback):
             self.interrupted = number
 
         for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) is signal.SIG_IGN:
+                continue  # as a shell does for background jobs: then Ctrl-C is meant for another program
             self._handlers[number] = signal.signal(number, remember)
 
     def release(self) -> None:
@@ -209,6 +240,24 @@ def state_of(model: keras.Model) -> dict[str, Any]:
         for index, variable in enumerate(metric.variables):
             named[f"metric/{metric.name}/{index}"] = variable
     return named
+
+
+def _optimizers(model):
+    named = (player.prefixed("optimizer") for player in model.players())
+    return {name: type(getattr(model, name)).__name__ for name in named}
+
+
+def _difference(state, arrays, model, variables):
+    """Returns the first thing in which a checkpoint does not fit a model, in words, or nothing."""
+    for name, kind in _optimizers(model).items():
+        if state["optimizers"].get(name) != kind:
+            return f"{state['optimizers'].get(name)} as {name}, this model {kind}"
+    for name in {**variables, **arrays}:
+        have = arrays[name].shape if name in arrays else "nothing"
+        want = tuple(variables[name].shape) if name in variables else "nothing"
+        if have != want:
+            return f"{have} for {name}, this model {want}"
+    return None
 
 
 def checkpoints(folder: str | Path) -> list[Path]:

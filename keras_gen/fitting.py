@@ -16,26 +16,79 @@ from keras_gen.feed import Examples
 BATCH_SIZE = 32  # as Keras
 
 
-def refuse(arguments: dict[str, Any]) -> None:
-    """Takes Keras' weights out of the arguments of `fit`.
+def refuse(**weights: Any) -> None:
+    """Refuses Keras' weights by name.
 
     Raises:
         UsageError: one is given.
     """
-    for name in ("sample_weight", "class_weight"):
-        if arguments.pop(name, None) is not None:
+    for name, value in weights.items():
+        if value is not None:
             raise UsageError(f"{name} was given; generative losses take no weights: leave it out, or resample the data")
+
+
+def pair(x: Any, y: Any) -> tuple[Any, Any]:
+    """Returns `x` and `y` also where they were given together, as `(x, y)` or `[x, y]`."""
+    if y is None and isinstance(x, (tuple, list)):
+        refuse(sample_weight=x[2] if len(x) > 2 else None)
+        return x[0] if x else None, x[1] if len(x) > 1 else None
+    return x, y
 
 
 def split(batch: Mapping[str, Any], fraction: float) -> tuple[dict[str, Any], dict[str, Any]]:
     """Splits arrays into the first part and the last, which holds `fraction` of the rows."""
     if not 0 < fraction < 1:
         raise UsageError(f"validation_split is {fraction}; expected more than 0 and less than 1")
-    if not all(hasattr(value, "__len__") for value in batch.values()):
+    if not all(_is_array(value) for value in batch.values()):
         raise UsageError("validation_split needs arrays; give validation_data for a data set")
     count = len(next(iter(batch.values())))
     cut = count - int(count * fraction)
     return {k: v[:cut] for k, v in batch.items()}, {k: v[cut:] for k, v in batch.items()}
+
+
+class Schedule:
+    """What each call of a compiled training function does, where that is not one full call after the other.
+
+    Args:
+        steps: steps in an epoch, where the data never end by themselves; otherwise `None`.
+        together: steps in one call.
+        passed: steps of the first epoch that were taken before an interruption: their calls only pass the time.
+        discard: batches to draw and leave before the first step.
+    """
+
+    def __init__(self, steps: int | None, together: int, passed: int, discard: int):
+        self.calls = -(-steps // together) if steps else None
+        self.rest = steps % together if steps else 0
+        self.together, self.passed, self.discard = together, passed, discard
+        self.call = 0
+
+    @property
+    def needed(self) -> bool:
+        """Whether any call is out of the ordinary."""
+        return bool(self.rest or self.passed or self.discard)
+
+    def play(self, step: Callable, rest: Callable, logs: Callable[[], Any]) -> Callable:
+        """Returns the function that Keras calls.
+
+        Args:
+            step: takes the full number of steps.
+            rest: takes those that remain at the end of an epoch.
+            logs: gives the running metrics, for a call that takes no step.
+        """
+
+        def call(iterator):
+            for _ in range(self.discard):
+                next(iterator)
+            self.discard = 0
+            self.call += 1
+            if self.passed > 0:
+                self.passed -= self.together
+                return logs()
+            last = self.rest and self.call % self.calls == 0
+            return (rest if last else step)(iterator)
+
+        call.step = step
+        return call
 
 
 class Feed:
@@ -51,9 +104,14 @@ class Feed:
     def __init__(self, at: Callable[[int, int], Any], steps: int | None, exact: bool, found: list[Exception]):
         self.at, self.steps, self.exact, self.found = at, steps, exact, found
 
-    def discard(self, epoch: int, step: int) -> int:
-        """Returns how many batches of `at(epoch, step)` come before that step."""
-        if self.exact:
+    @classmethod
+    def empty(cls) -> "Feed":
+        """Returns a feed without data, to collect the errors of an evaluation in."""
+        return cls(lambda epoch, step: None, None, True, [])
+
+    def discard(self, epoch: int, step: int, resumed: Any) -> int:
+        """Returns how many batches of `at(epoch, step)` come before that step of a resumed training."""
+        if self.exact or not resumed:
             return 0
         return step + (epoch * self.steps if self.steps else 0)  # with steps_per_epoch Keras draws one endless stream
 
@@ -79,13 +137,13 @@ def training(model, x, y, batch_size, shuffle, steps_per_epoch) -> Feed:
     return Feed(lambda epoch, step: examples.stream(start=epoch * steps + step, **serving), steps, True, [])
 
 
-def evaluation(model, x, y, batch_size) -> Any:
-    """Makes the data of an `evaluate` ready: one pass in the stored order."""
-    if isinstance(x, tuple) and y is None and len(x) > 1:
-        batch = unpack(x, model.data_names)
-        x, y = batch, None
+def evaluation(model, x, y, batch_size, feed) -> Any:
+    """Makes the data of an `evaluate` ready: one pass in the stored order; `feed` collects errors in the pipeline."""
+    x, y = pair(x, y)
     examples, serving = _examples(model, x, y, batch_size, None)
-    return _checked(model, x, []) if examples is None else examples.dataset(**{**serving, "seed": None})
+    if examples is None:
+        return _checked(model, x, feed.found)
+    return examples.dataset(serving["batch_size"])  # in the stored order, and to the last row
 
 
 def _examples(model, x, y, batch_size, seed):
@@ -107,8 +165,16 @@ def _examples(model, x, y, batch_size, seed):
             raise UsageError("the data is empty: 0 examples; expected at least 1")
         check_values({name: value[: serving["batch_size"]] for name, value in examples.arrays.items()})
     check_shapes({k: (None, *v.shape[1:]) for k, v in examples.arrays.items()}, model.expects())
-    _check_rows(model, min(serving["batch_size"], len(examples)))
+    rows = min(serving["batch_size"], len(examples))
+    _check_rows(model, rows)
+    if 0 < len(examples) % rows < _fewest(model):
+        serving = {**serving, "drop_remainder": True}  # too short a last batch for every replica and step to get a row
     return examples, serving
+
+
+def _fewest(model):
+    """Returns the rows of the smallest batch that gives one to every replica and to every step of a player."""
+    return max(player.steps for player in model.players()) * model.distribute_strategy.num_replicas_in_sync
 
 
 def _is_array(value):
@@ -116,9 +182,13 @@ def _is_array(value):
 
 
 def _check_rows(model, rows):
-    steps = max(player.steps for player in model.players())
-    if rows < steps:
-        raise UsageError(f"a batch of {rows} cannot be split into {steps} steps of one player; use at least {steps}")
+    fewest = _fewest(model)
+    if rows < fewest:
+        replicas = model.distribute_strategy.num_replicas_in_sync
+        raise UsageError(
+            f"a batch of {rows} cannot be split into {fewest // replicas} steps of one player on {replicas} replicas; "
+            f"use at least {fewest}"
+        )
 
 
 def _checked(model, data, found):

@@ -1,6 +1,5 @@
 """The game: players, one `train_step` for all models, right under replicas, mixed precision and restarts."""
 
-import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,14 +9,13 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen import files, fitting
+from keras_gen import config, files, fitting
 from keras_gen.batch import Batch, unpack
+from keras_gen.callbacks import Checkpoint
 from keras_gen.draws import sample_inputs
 from keras_gen.errors import UsageError, near_misses
 from keras_gen.random import SeedGenerator, adopt
 from keras_gen.signature import Signature
-
-KERAS_ARGUMENTS = ("name", "dtype", "trainable")
 
 
 class Player(NamedTuple):
@@ -72,15 +70,9 @@ class GenerativeModel(keras.Model):
 
     def __new__(cls, *args: Any, **kwargs: Any):
         """Records the constructor's arguments: they are the model's configuration."""
-        known = constructor_arguments(cls)
-        for word in kwargs:
-            if word not in known:
-                raise UsageError(f"{cls.__name__} has no argument {word!r}; {near_misses(word, known)}")
         model = super().__new__(cls)
-        bound = inspect.signature(cls.__init__).bind_partial(model, *args, **kwargs).arguments
-        given = {key: value for key, value in list(bound.items())[1:] if key != "kwargs"}
         # A mapping proxy is not a container to Keras, which would otherwise save the networks in it a second time.
-        model.__dict__["_given"] = types.MappingProxyType({**given, **bound.get("kwargs", {})})
+        model.__dict__["_given"] = types.MappingProxyType(config.recorded(cls, args, kwargs))
         return model
 
     def __init__(self, ema: float | None = None, seed: int | None = None, **kwargs: Any):
@@ -91,8 +83,8 @@ class GenerativeModel(keras.Model):
         self.seed = seed
         self.seed_generator = SeedGenerator(seed)
         self.test_seed_generator = SeedGenerator(0)
-        self.__dict__["_compiled_functions"] = {}
-        self.__dict__["_means"] = {}
+        # Plain dicts, set past Keras' tracking: nothing of them belongs into a file.
+        self.__dict__.update(_compiled_functions={}, _means={}, _reseeded=set(), _epochs_served=0, _keeper=None)
 
     # --- what a leaf gives -------------------------------------------------------------------------------------------
 
@@ -111,19 +103,35 @@ class GenerativeModel(keras.Model):
     # --- construction ------------------------------------------------------------------------------------------------
 
     def build(self, input_shape: Any = None) -> None:
-        """Ends the construction: makes the moving averages and takes over the seed generators of all layers."""
-        if self.ema is not None:
-            for name in self.averaged:
-                twin = keras.models.clone_model(getattr(self, name))
-                twin.set_weights(getattr(self, name).get_weights())
-                twin.trainable = False
-                setattr(self, f"ema_{name}", twin)
-        self.__dict__["_generators"] = types.MappingProxyType(dict(enumerate(adopt(self))))
+        """Ends the construction; a subclass that adds networks calls it again.
+
+        It makes the moving averages and takes over the seed generators of all layers.
+        """
+        given = [value for value in self._given.values() if isinstance(value, keras.Model)]
+        shared = _shared(given)
+        if shared:
+            raise UsageError(f"two injected networks share {shared}, which no file can hold; give each its own layer")
+        for name in self.averaged if self.ema is not None else ():
+            if not hasattr(self, f"ema_{name}"):
+                setattr(self, f"ema_{name}", _copy(getattr(self, name), name))
+        for index, generator in enumerate(adopt(self)):
+            # Layers without a seed of their own have one of the process: draw it from the model's.
+            if self.seed is not None and generator._initial_seed is None and id(generator) not in self._reseeded:
+                generator.state.assign([(self.seed + 1 + index) % 2**32, 1])
+            self._reseeded.add(id(generator))
         self.built = True
 
+    def _lock_state(self):
+        """Does nothing: a subclass may add networks to those of its parent."""
+
     def inference(self, name: str) -> keras.Model:
-        """Returns the network to sample and export with: the moving average where there is one."""
-        return getattr(self, f"ema_{name}", None) or getattr(self, name)
+        """Returns the network to sample, evaluate and export with: the moving average where there is one."""
+        return self.network(name, training=False)
+
+    def network(self, name: str, training: bool) -> keras.Model:
+        """Returns a network by its attribute: the trained one in training, otherwise its moving average, if any."""
+        average = None if training else getattr(self, f"ema_{name}", None)
+        return average if average is not None else getattr(self, name)
 
     def draws(self, training: bool) -> SeedGenerator:
         """Returns the source of random numbers: in `evaluate` the same in every run."""
@@ -131,18 +139,15 @@ class GenerativeModel(keras.Model):
 
     def get_config(self) -> dict[str, Any]:
         """Returns the constructor's arguments as plain values; injected networks are serialized."""
-        config = {name: _plain(value) for name, value in self._given.items()}
-        return {**config, "name": self.name, "dtype": self.dtype_policy.name}
+        inherent = {"name": self.name, "dtype": self.dtype_policy.name}
+        known = config.constructor_arguments(type(self))
+        given = {name: config.plain(value) for name, value in self._given.items()}
+        return {**given, **{name: value for name, value in inherent.items() if name in known}}
 
     @classmethod
-    def from_config(cls, config: Mapping[str, Any], custom_objects: Mapping[str, type] | None = None):
+    def from_config(cls, arguments: Mapping[str, Any], custom_objects: Mapping[str, type] | None = None):
         """Builds a model from `get_config()`."""
-
-        def value(given):
-            nested = isinstance(given, dict) and "class_name" in given
-            return keras.saving.deserialize_keras_object(given, custom_objects) if nested else given
-
-        return cls(**{name: value(given) for name, given in config.items()})
+        return cls(**{name: config.restored(value, custom_objects) for name, value in arguments.items()})
 
     def get_build_config(self) -> None:
         """Returns nothing: the constructor builds."""
@@ -154,7 +159,7 @@ class GenerativeModel(keras.Model):
         """Returns this model, or, under mixed precision, a copy of it that computes in float32."""
         if all(layer.compute_dtype == "float32" for layer in self._flatten_layers() if layer is not self):
             return self
-        twin = type(self).from_config(_in_float32(self.get_config()))
+        twin = type(self).from_config(config.in_float32(self.get_config()))
         for ours, theirs in zip(twin.weights, self.weights, strict=True):
             ours.assign(theirs)
         return twin
@@ -199,6 +204,8 @@ class GenerativeModel(keras.Model):
             name: _optimizer(player, choice, auto_scale_loss)
             for name, player, choice in zip(known, players, chosen, strict=True)
         }
+        settings = {"jit_compile": jit_compile, "auto_scale_loss": auto_scale_loss, "run_eagerly": run_eagerly}
+        self.__dict__["_compile_settings"] = {**settings, "steps_per_execution": steps_per_execution}
         if jit_compile == "auto":
             one_replica = self.distribute_strategy.num_replicas_in_sync == 1
             jit_compile = one_replica and len(tf.config.list_logical_devices("GPU")) == 1
@@ -225,8 +232,7 @@ class GenerativeModel(keras.Model):
         names = [player.prefixed("optimizer") for player in self.players()]
         return {
             **{name: keras.saving.serialize_keras_object(getattr(self, name)) for name in names},
-            "run_eagerly": self.run_eagerly,
-            "steps_per_execution": self.steps_per_execution,
+            **self._compile_settings,
         }
 
     def compile_from_config(self, config: Mapping[str, Any]) -> None:
@@ -328,14 +334,18 @@ class GenerativeModel(keras.Model):
         y: Any = None,
         batch_size: int | None = None,
         epochs: int = 1,
+        verbose: str | int = "auto",
         callbacks: Any = None,
         validation_split: float = 0.0,
         validation_data: Any = None,
         shuffle: bool = True,
+        class_weight: Any = None,
+        sample_weight: Any = None,
         initial_epoch: int = 0,
         steps_per_epoch: int | None = None,
+        validation_steps: int | None = None,
         validation_batch_size: int | None = None,
-        **kwargs: Any,
+        validation_freq: int = 1,
     ) -> keras.callbacks.History:
         """Trains as `keras.Model.fit` does.
 
@@ -346,44 +356,59 @@ class GenerativeModel(keras.Model):
             batch_size: examples in a step, for arrays; 32 by default. A model that takes several steps of one player
                 in a round splits them.
             epochs: the epoch to stop after.
+            verbose: as in Keras.
             callbacks: Keras callbacks; `keras_gen.callbacks.Checkpoint` resumes exactly, in the middle of an epoch too.
             validation_split: the last part of the arrays, in [0, 1), kept for validation.
             validation_data: anything that `x`, or `(x, y)`, may be.
             shuffle: arrays are put in a new order each epoch, by the model's seed.
+            class_weight: not supported.
+            sample_weight: not supported.
             initial_epoch: the epoch to begin with.
             steps_per_epoch: steps that make an epoch; by default one pass.
+            validation_steps: as in Keras.
             validation_batch_size: as `batch_size`.
-            **kwargs: `verbose`, `validation_steps`, `validation_freq`.
+            validation_freq: as in Keras.
 
         Raises:
             UsageError: data that this model cannot be trained on, said before the first step.
             DamagedError: NaN in the data.
         """
-        fitting.refuse(kwargs)
+        fitting.refuse(class_weight=class_weight, sample_weight=sample_weight)
         if not self.compiled:
             raise UsageError("the model is not compiled; call compile() first")
-        if validation_split:
+        x, y = fitting.pair(x, y)
+        if validation_split and validation_data is None:
             x, validation_data = fitting.split(unpack((x, y), self.data_names), validation_split)
             y = None
         feed = fitting.training(self, x, y, batch_size, shuffle, steps_per_epoch)
         if validation_data is not None:
-            validation_data = fitting.evaluation(self, validation_data, None, validation_batch_size or batch_size)
-        keeper = _keeper(callbacks)
-        place = keeper.restore(self) if keeper else None
-        epoch, step = place or (initial_epoch, 0)
-        self.__dict__["_resume_at"] = (step, feed.discard(epoch, step) if place else 0)
+            validation_data = fitting.evaluation(self, validation_data, None, validation_batch_size or batch_size, feed)
+        keeper = self.__dict__["_keeper"] = _keeper(callbacks)
         try:
+            place = keeper.restore(self) if keeper else None
+            epoch, step = place or (initial_epoch, 0)
+            # Each pass has an order of its own, in one `fit` of many epochs as in many of one.
+            order = keeper.order if place else self._epochs_served - epoch
+            if keeper:
+                keeper.order = order
+            self.__dict__["_schedule"] = fitting.Schedule(
+                feed.steps if feed.exact else None, self.steps_per_execution, step, feed.discard(epoch, step, place)
+            )
             with feed.errors():
                 history = super().fit(
-                    feed.at(epoch, step),
+                    feed.at(order + epoch, step),
                     epochs=epochs,
+                    verbose=verbose,
                     callbacks=callbacks,
                     validation_data=validation_data,
+                    shuffle=shuffle and isinstance(x, keras.utils.PyDataset),
                     initial_epoch=epoch,
                     steps_per_epoch=feed.steps,
-                    shuffle=False,
-                    **kwargs,
+                    validation_steps=validation_steps,
+                    validation_freq=validation_freq,
                 )
+            if history.epoch:
+                self.__dict__["_epochs_served"] = order + history.epoch[-1] + 1
         finally:
             if keeper:
                 keeper.release()
@@ -393,38 +418,52 @@ class GenerativeModel(keras.Model):
             raise UsageError("the data set is empty: 0 batches; expected at least 1")
         return history
 
-    def evaluate(self, x: Any = None, y: Any = None, batch_size: int | None = None, **kwargs: Any) -> Any:
-        """Returns the mean losses on a data set, with the same random draws in every call."""
-        fitting.refuse(kwargs)
+    def evaluate(
+        self,
+        x: Any = None,
+        y: Any = None,
+        batch_size: int | None = None,
+        verbose: str | int = "auto",
+        sample_weight: Any = None,
+        steps: int | None = None,
+        callbacks: Any = None,
+        return_dict: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        """Returns the mean losses on a data set, with the same random draws in every call; arguments as in `fit`."""
+        fitting.refuse(sample_weight=sample_weight)
+        settings = {"verbose": verbose, "steps": steps, "callbacks": callbacks, "return_dict": return_dict, **kwargs}
         self.test_seed_generator.state.assign([0, 0])
-        if not kwargs.get("_use_cached_eval_dataset"):
-            x, y = fitting.evaluation(self, x, y, batch_size), None
-        return super().evaluate(x, y, **kwargs)
+        if kwargs.get("_use_cached_eval_dataset"):  # Keras' own call, at the end of an epoch
+            interrupted = self._keeper is not None and self._keeper.interrupted is not None
+            return {} if interrupted else super().evaluate(x, y, **settings)
+        x, y = fitting.pair(x, y)
+        feed = fitting.Feed.empty()
+        data = fitting.evaluation(self, x, y, batch_size, feed)
+        with feed.errors():
+            return super().evaluate(data, **settings)
 
     def order_seed(self) -> int:
         """Returns the seed of the order of arrays in `fit`, which a resumed model shares."""
         return self.seed or 0
 
     def make_train_function(self, force: bool = False) -> Any:
-        """Compiles the step. After a restart in the middle of an epoch its first calls only pass the time."""
+        """Compiles the step, and plays it by the schedule of this `fit`."""
         self.train_function = getattr(self.train_function, "step", self.train_function)
         super().make_train_function(force)
-        step, (passed, discard) = self.train_function, self.__dict__.pop("_resume_at", (0, 0))
-        if not passed and not discard:
+        schedule = self.__dict__.pop("_schedule", None)
+        if schedule is None or not schedule.needed:
             return
+        rest, together = self._make_function(self.train_step), self.steps_per_execution
 
-        def resumed(iterator):
-            nonlocal passed, discard
-            while discard:
-                next(iterator)
-                discard -= 1
-            if passed > 0:
-                passed -= self.steps_per_execution
-                return self.get_metrics_result()
-            return step(iterator)
+        def take_rest(iterator):
+            self.steps_per_execution = schedule.rest  # Keras reads it in the call
+            try:
+                return rest(iterator)
+            finally:
+                self.steps_per_execution = together
 
-        resumed.step = step
-        self.train_function = resumed
+        self.train_function = schedule.play(self.train_function, take_rest, self.get_metrics_result)
 
     def _maybe_symbolic_build(self, *args, **kwargs):
         """Does nothing: the networks are built by the constructor, and a trial step would draw random numbers."""
@@ -489,43 +528,48 @@ class GenerativeModel(keras.Model):
             super().save(temporary, **kwargs)
 
     def save_own_variables(self, store: Any) -> None:
-        """Writes the state of every seed generator, which Keras leaves out."""
-        for index, generator in self._generators.items():
+        """Writes what Keras leaves out: the state of every seed generator, and how often data were passed through."""
+        super().save_own_variables(store)
+        for index, generator in enumerate(adopt(self)):
             store[f"seed_{index}"] = np.asarray(generator.state)
+        store["epochs_served"] = np.asarray(self._epochs_served)
 
     def load_own_variables(self, store: Any) -> None:
-        """Reads the state of every seed generator."""
-        for index, generator in self._generators.items():
+        """Reads what `save_own_variables` wrote."""
+        super().load_own_variables({name: store[name] for name in store.keys() if name.isdecimal()})
+        for index, generator in enumerate(adopt(self)):
             generator.state.assign(np.asarray(store[f"seed_{index}"]))
-
-
-def constructor_arguments(cls: type) -> tuple[str, ...]:
-    """Returns the names of all arguments that a model's constructor takes, inherited ones too."""
-    names: dict[str, None] = {}
-    for base in cls.__mro__[: cls.__mro__.index(GenerativeModel) + 1]:
-        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
-        names.update(dict.fromkeys(p.name for p in parameters if p.kind is not p.VAR_KEYWORD))
-        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
-            return tuple(names)  # this class passes nothing on to its bases
-    return (*names, *KERAS_ARGUMENTS)
-
-
-def choice(name: str, value: Any, known: Any) -> Any:
-    """Returns a constructor's argument if it is one of those known.
-
-    Raises:
-        UsageError: it is not; the message names the near misses.
-    """
-    if value not in known:
-        raise UsageError(f"{name}={value!r} is not known; {near_misses(str(value), known)}")
-    return value
+        self.__dict__["_epochs_served"] = int(np.asarray(store["epochs_served"]))
 
 
 def _keeper(callbacks):
     """Returns the callback that saves and restores the state of training, if there is one."""
     listed = getattr(callbacks, "callbacks", callbacks) or ()
     listed = listed if isinstance(listed, (list, tuple)) else (listed,)
-    return next((callback for callback in listed if hasattr(callback, "restore")), None)
+    return next((callback for callback in listed if isinstance(callback, Checkpoint)), None)
+
+
+def _shared(networks):
+    """Returns the path of a variable that two of the networks hold, if there is one."""
+    owner = {}
+    for network in networks:
+        for variable in network.variables:
+            if owner.setdefault(id(variable), network) is not network:
+                return variable.path
+    return None
+
+
+def _copy(network, name):
+    """Returns a network of the same layers and weights, for a moving average."""
+    try:
+        twin = keras.models.clone_model(network)
+    except (ValueError, TypeError):
+        raise UsageError(
+            f"ema needs a functional or sequential {name}, not {type(network).__name__}; leave ema out"
+        ) from None
+    twin.set_weights(network.get_weights())
+    twin.trainable = False
+    return twin
 
 
 def _total(player, terms):
@@ -559,23 +603,3 @@ def _optimizer(player, choice, auto_scale_loss):
     if half and auto_scale_loss and not isinstance(made, keras.optimizers.LossScaleOptimizer):
         made = keras.optimizers.LossScaleOptimizer(made)
     return made
-
-
-def _plain(value):
-    """Turns a constructor's argument into what JSON holds."""
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, (tuple, list)):
-        return [_plain(item) for item in value]
-    if isinstance(value, (keras.layers.Layer, keras.dtype_policies.DTypePolicy)):
-        return keras.saving.serialize_keras_object(value)
-    return value
-
-
-def _in_float32(config):
-    """Replaces every precision policy in a configuration."""
-    if isinstance(config, dict):
-        return {key: _in_float32(value) for key, value in config.items()}
-    if isinstance(config, (list, tuple)):
-        return [_in_float32(value) for value in config]
-    return "float32" if config in ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16") else config

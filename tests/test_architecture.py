@@ -9,7 +9,20 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [
-    {"errors", "quiet", "signature", "draws", "registry", "random", "losses", "files", "archive", "batch", "feed"},
+    {
+        "errors",
+        "config",
+        "quiet",
+        "signature",
+        "draws",
+        "registry",
+        "random",
+        "losses",
+        "files",
+        "archive",
+        "batch",
+        "feed",
+    },
     {"layers", "data", "metrics", "images", "exported"},
     {"networks", "fitting"},
     {"model", "callbacks", "latent", "saving"},

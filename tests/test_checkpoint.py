@@ -6,9 +6,9 @@ import signal
 import keras
 import numpy as np
 import pytest
-from tiny import difference, make, real_digits
+from tiny import difference, everything, make, real_digits
 
-from keras_gen.callbacks import Checkpoint, checkpoints, read, state_of
+from keras_gen.callbacks import Checkpoint, checkpoints, read
 from keras_gen.errors import DamagedError, UsageError
 
 IMAGES = real_digits(40)[0]
@@ -16,10 +16,6 @@ IMAGES = real_digits(40)[0]
 
 def fit(model, *callbacks, epochs=2):
     return model.fit(IMAGES, batch_size=8, epochs=epochs, verbose=0, callbacks=list(callbacks))
-
-
-def final(model):
-    return [np.asarray(v) for v in state_of(model).values()]
 
 
 def saver(folder, **arguments):
@@ -35,6 +31,16 @@ class Send(keras.callbacks.Callback):
         self.at -= 1
         if self.at == 0:
             os.kill(os.getpid(), self.number)
+
+
+class Stop(keras.callbacks.Callback):
+    def __init__(self, at):
+        super().__init__()
+        self.at = at
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.at -= 1
+        self.model.stop_training = self.at == 0
 
 
 def test_the_newest_two_are_kept(tmp_path):
@@ -57,7 +63,7 @@ def test_a_damaged_newest_falls_back_to_the_one_before_and_says_so(tmp_path, har
     resumed = make("vae")
     with pytest.warns(UserWarning, match="damaged.*one before"):
         fit(resumed, saver(tmp_path))
-    assert difference(final(whole), final(resumed)) == 0
+    assert difference(everything(whole), everything(resumed)) == 0
 
 
 def test_no_checkpoint_holds_a_value_that_is_not_finite(tmp_path):
@@ -81,12 +87,13 @@ def test_a_signal_ends_the_step_saves_and_is_raised_again(tmp_path, number):
     try:
         fit(make("gan"), Send(number, at=7), saver(tmp_path, every_steps=None))
         assert raised == [number]
-        assert read(checkpoints(tmp_path)[-1])[0] == {"epoch": 1, "step": 2, "steps_done": 7}
+        state = read(checkpoints(tmp_path)[-1])[0]
+        assert (state["epoch"], state["step"], state["steps_done"]) == (1, 2, 7)
         resumed = make("gan")
         fit(resumed, saver(tmp_path))
     finally:
         signal.signal(number, before)
-    assert difference(final(whole), final(resumed)) == 0
+    assert difference(everything(whole), everything(resumed)) == 0
 
 
 def test_a_second_run_in_the_folder_is_told_who_is_in_it(tmp_path):
@@ -118,13 +125,70 @@ def test_a_finished_run_continues_for_more_epochs(tmp_path):
     fit(make("vae"), saver(tmp_path), epochs=2)
     more = make("vae")
     fit(more, saver(tmp_path), epochs=4)
-    assert difference(final(whole), final(more)) == 0
+    assert difference(everything(whole), everything(more)) == 0
 
 
-def test_checkpoints_of_another_model_are_refused(tmp_path):
-    fit(make("vae"), saver(tmp_path))
+def test_checkpoints_of_another_model_or_optimizer_or_epoch_are_refused(tmp_path):
+    fit(make("vae"), saver(tmp_path, every_steps=None), Stop(at=7))
     with pytest.raises(UsageError, match="another folder"):
         fit(make("vae", latent_dim=4), saver(tmp_path))
+    other = make("vae", compiled=False)
+    other.compile("sgd")
+    with pytest.raises(UsageError, match="Adam as optimizer, this model SGD"):
+        fit(other, saver(tmp_path))
+    with pytest.raises(UsageError, match="epoch of 5 steps, this data makes 2"):
+        make("vae").fit(IMAGES, batch_size=20, epochs=2, verbose=0, callbacks=[saver(tmp_path)])
+    assert signal.getsignal(signal.SIGTERM) is not None
+    fit(make("vae"), saver(tmp_path))  # nothing is left locked
+
+
+def test_an_interruption_does_not_wait_for_the_validation_nor_lose_the_epoch_s_metrics(tmp_path):
+    def validated(model, *callbacks):
+        return model.fit(
+            IMAGES, batch_size=8, epochs=2, verbose=0, callbacks=list(callbacks), validation_data=IMAGES[:8]
+        )
+
+    expected = validated(make("vae")).history
+    before = signal.signal(signal.SIGTERM, lambda *_: None)
+    try:
+        history = validated(make("vae"), Send(signal.SIGTERM, at=7), saver(tmp_path)).history
+        assert len(history["val_loss"]) == 1
+        assert validated(make("vae"), saver(tmp_path)).history["loss"] == expected["loss"][1:]
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def test_a_stop_in_the_middle_of_an_epoch_keeps_its_metrics_past_the_validation(tmp_path):
+    def validated(model, *callbacks):
+        return model.fit(
+            IMAGES, batch_size=8, epochs=2, verbose=0, callbacks=list(callbacks), validation_data=IMAGES[:8]
+        )
+
+    expected = validated(make("vae")).history
+    validated(make("vae"), Stop(at=7), saver(tmp_path))
+    assert validated(make("vae"), saver(tmp_path)).history["loss"] == expected["loss"][1:]
+
+
+def test_a_signal_that_the_shell_ignores_stays_ignored(tmp_path):
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        fit(make("vae"), Send(signal.SIGINT, at=2), saver(tmp_path))
+        assert read(checkpoints(tmp_path)[-1])[0]["steps_done"] == 10
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_many_steps_in_one_call_resume_exactly(tmp_path):
+    def many():
+        model = make("vae", compiled=False)
+        model.compile(steps_per_execution=2)
+        return model
+
+    whole, resumed = many(), many()
+    fit(whole)
+    fit(many(), saver(tmp_path, every_steps=2), Stop(at=5))
+    fit(resumed, saver(tmp_path))
+    assert difference(everything(whole), everything(resumed)) == 0
 
 
 def test_it_saves_by_the_clock(tmp_path):

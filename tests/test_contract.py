@@ -6,11 +6,11 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import ROWS, batch_for, difference, make, weights
+from tiny import ROWS, batch_for, difference, everything, make, weights
 
 import keras_gen
-from keras_gen.callbacks import Checkpoint, state_of
-from keras_gen.model import constructor_arguments
+from keras_gen.callbacks import Checkpoint
+from keras_gen.config import constructor_arguments
 from keras_gen.registry import model_class
 
 EVERY = pytest.mark.parametrize("row", ROWS)
@@ -96,8 +96,7 @@ def test_every_argument_and_weight_survives_a_save_and_one_more_step_is_bit_equa
     assert np.array_equal(model.sample(5, seed=4), again.sample(5, seed=4))
     for one in (model, again):
         one.fit(batch, batch_size=8, epochs=1, verbose=0)
-    ours, theirs = state_of(model), state_of(again)
-    assert difference([np.asarray(v) for v in ours.values()], [np.asarray(v) for v in theirs.values()]) == 0
+    assert difference(everything(model), everything(again)) == 0
 
 
 @EVERY
@@ -119,12 +118,7 @@ def test_an_interrupted_fit_ends_bit_identical_to_an_uninterrupted_one(row, tmp_
         fit(broken, Checkpoint(tmp_path, every=None, every_steps=4), Crash())
     resumed = make(row)
     history = fit(resumed, Checkpoint(tmp_path, every=None, every_steps=4)).history
-    assert (
-        difference(
-            [np.asarray(v) for v in state_of(whole).values()], [np.asarray(v) for v in state_of(resumed).values()]
-        )
-        == 0
-    )
+    assert difference(everything(whole), everything(resumed)) == 0
     assert history["loss"] == expected["loss"][1:]
 
 

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import make, networks, real_digits
+from tiny import difference, injected, make, networks, real_digits, weights
 
 import keras_gen
 from keras_gen.errors import DamagedError, UsageError
@@ -13,6 +13,17 @@ from keras_gen.errors import DamagedError, UsageError
 @pytest.fixture
 def model():
     return make("gan-injected")
+
+
+def critic(shape):
+    return keras.Sequential([keras.Input(shape), keras.layers.Flatten(), keras.layers.Dense(1)])
+
+
+def sharing():
+    """A game whose two networks hold one layer."""
+    layer = keras.layers.Dense(64)
+    generator = keras.Sequential([keras.Input((64,)), layer, keras.layers.Reshape((8, 8, 1))])
+    return keras_gen.GAN(generator, keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), layer]))
 
 
 def one_line(error):
@@ -136,6 +147,13 @@ def test_the_order_is_new_each_epoch_and_the_same_in_each_run(model):
         (lambda: keras_gen.get("vae", latent_dims=3), "no argument 'latent_dims'; did you mean 'latent_dim'"),
         (lambda: keras_gen.get("gan", adversarial="hing"), "did you mean 'hinge'"),
         (lambda: keras_gen.get("vae", ema=1.5), "ema is 1.5"),
+        (lambda: keras_gen.get("gan", n_critic=0), "n_critic is 0"),
+        (lambda: keras_gen.get("vae", latent_dim=0), "latent_dim is 0"),
+        (lambda: keras_gen.get("vae", samples=2.5), "samples is 2.5"),
+        (lambda: keras_gen.GAN(**{**injected(), "image_shape": (4, 4, 1)}), r"\(4, 4, 1\), but the generator makes"),
+        (lambda: keras_gen.GAN(networks()[0], critic((4, 4, 1))), r"makes images \(8, 8, 1\).*expects \(4, 4, 1\)"),
+        (lambda: sharing(), "share .*kernel"),
+        (lambda: make("vae").log_prob(np.zeros((2, 4, 4, 1), np.float32)), "expects .batch, 8, 8, 1"),
         (lambda: make("vae").compile(optimiser="adam"), "no argument 'optimiser'.*did you mean 'optimizer'"),
         (lambda: make("gan").compile(optimizer="adam"), "no argument 'optimizer'.*'d_optimizer'"),
         (lambda: make("gan").compile(d_optimizer="adamm"), "d_optimizer='adamm'.*did you mean 'Adam"),
@@ -199,6 +217,52 @@ def test_learning_rate_callbacks_name_their_player():
     assert float(vae.optimizer.learning_rate) == pytest.approx(5e-4)
     with pytest.raises(UsageError, match="player 'x'.*'d', 'g'"):
         game.fit(GOOD, verbose=0, callbacks=[keras_gen.callbacks.LearningRateScheduler(halve, player="x")])
+
+
+def test_images_and_labels_may_come_as_one_tuple_or_list():
+    images, labels = real_digits(16)
+    for both in ((images, labels), [images, labels]):
+        history = make("vae").fit(both, batch_size=8, verbose=0, validation_data=both).history
+        assert {"loss", "val_loss"} <= set(history)
+    make("vae").fit(images, validation_data=(images,), verbose=0)
+    with pytest.raises(UsageError, match="sample_weight"):
+        make("vae").fit((images, labels, labels), verbose=0)
+
+
+def test_many_fits_of_one_epoch_are_one_fit_of_many():
+    one, many = make("vae"), make("vae")
+    one.fit(GOOD, batch_size=4, epochs=3, verbose=0)
+    for _ in range(3):
+        many.fit(GOOD, batch_size=4, epochs=1, verbose=0)
+    assert difference(weights(one), weights(many)) == 0
+
+
+def test_a_short_last_batch_serves_every_step_of_a_critic():
+    model = keras_gen.DCGAN(image_shape=(8, 8, 1), width=2, n_critic=5)
+    model.compile()
+    images = real_digits(34)[0]
+    model.fit(images, batch_size=16, verbose=0)
+    assert int(model.d_optimizer.iterations) == 10  # 2 rows are too few for 5 steps: left out
+    model.fit(tf.data.Dataset.from_tensor_slices(images).batch(16), verbose=0)
+    assert int(model.d_optimizer.iterations) == 25  # another data set is taken whole, and its rows are shared
+    assert all(np.isfinite(value).all() for value in weights(model))
+
+
+def test_an_evaluation_is_checked_too(model):
+    with pytest.raises(UsageError, match="from 0 to 255") as error:
+        model.evaluate(tf.data.Dataset.from_tensor_slices(GOOD * 127.5 + 127.5).batch(8), verbose=0)
+    one_line(error)
+
+
+def test_the_seed_is_of_all_draws():
+    histories = []
+    for noise in (1, 2):
+        model = make("gan-injected", seed=4)
+        keras.utils.set_random_seed(noise)  # the process's own seed must not matter any more
+        histories.append(model.fit(GOOD, batch_size=8, verbose=0).history)
+    assert histories[0] == histories[1]
+    again = make("gan-injected", seed=5).fit(GOOD, batch_size=8, verbose=0).history
+    assert again != histories[0]
 
 
 def test_validation_split_and_data(model):

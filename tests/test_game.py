@@ -162,14 +162,16 @@ def test_moving_average_is_the_geometric_sum():
     )
 
 
-def test_steps_per_execution_gives_the_same_weights(digits):
+@pytest.mark.parametrize("rows", [64, 75], ids=["full calls", "a rest"])
+def test_steps_per_execution_gives_the_same_weights(digits, rows):
     results = []
     for together in (1, 4):
         keras.utils.set_random_seed(0)
         model = keras_gen.GAN(*networks(), latent_dim=5, seed=1)
         model.compile(steps_per_execution=together)
-        model.fit(digits, batch_size=16, verbose=0)
+        model.fit(digits[:rows], batch_size=8, epochs=2, verbose=0)
         results.append([np.asarray(v) for v in model.variables])
+        assert int(model.d_optimizer.iterations) == 2 * -(-rows // 8)
     assert difference(*results) == 0
 
 
@@ -177,6 +179,16 @@ def test_players_share_what_is_computed_once_and_parts_do_not():
     batch = Batch(image=np.arange(6))
     assert batch.once("twice", lambda: 1) == batch.once("twice", lambda: 2) == 1
     assert list(Batch(image=np.arange(6)).part(1, 3)["image"]) == [1, 4]
+
+
+def test_moving_averages_copy_running_statistics(digits):
+    model = keras_gen.DCGAN(image_shape=(8, 8, 1), width=2, ema=0.9, seed=0)
+    model.compile()
+    model.fit(digits[:32], batch_size=16, verbose=0)
+    pairs = list(zip(model.generator.weights, model.ema_generator.weights, strict=True))
+    statistics = [(a, b) for a, b in pairs if "moving" in a.path]
+    assert statistics and all(np.array_equal(a, b) for a, b in statistics)
+    assert not any(np.array_equal(a, b) for a, b in pairs if a.path.endswith("kernel"))
 
 
 def test_two_replicas_train_as_one_and_draw_different_latents():
@@ -189,7 +201,7 @@ cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 import keras_gen
 from keras_gen.random import SeedGenerator
-x = np.linspace(-1, 1, 24 * 16).astype("float32").reshape(24, 4, 4, 1)
+x = np.linspace(-1, 1, 27 * 16).astype("float32").reshape(27, 4, 4, 1)  # the last batch: 2 rows and 1
 
 class Fixed(keras_gen.GAN):
     def generator_inputs(self, batch):
@@ -209,11 +221,14 @@ two = tf.distribute.MirroredStrategy(["CPU:0", "CPU:1"], cross_device_ops=tf.dis
 (a, la), (b, lb) = train(tf.distribute.get_strategy()), train(two)
 with two.scope():
     seeds = SeedGenerator(1)
+    plain = keras_gen.GAN(image_shape=(4, 4, 1), hidden=(8,), seed=0)
+    dropout = next(layer for layer in plain.discriminator.layers if isinstance(layer, keras.layers.Dropout))
 drawn = two.experimental_local_results(two.run(tf.function(lambda: keras.random.normal((3,), seed=seeds))))
+masks = two.experimental_local_results(two.run(tf.function(lambda: dropout(tf.ones((1, 999)), training=True))))
 print(max(np.abs(u - v).max() for u, v in zip(a, b)), np.abs(np.subtract(la, lb)).max(),
-      float(np.abs(drawn[0] - drawn[1]).min()))
+      float(np.abs(drawn[0] - drawn[1]).min()), float(np.abs(masks[0] - masks[1]).mean()))
 """
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert out.returncode == 0, out.stderr[-2000:]
-    weights, losses, apart = map(float, out.stdout.split()[-3:])
-    assert weights < 1e-6 and losses < 1e-5 and apart > 1e-3
+    weights, losses, apart, masks = map(float, out.stdout.split()[-4:])
+    assert weights < 1e-6 and losses < 1e-5 and apart > 1e-3 and masks > 0.1

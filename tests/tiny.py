@@ -138,6 +138,15 @@ def weights(model):
     return [np.asarray(value) for value in model.variables]
 
 
+def everything(model):
+    """Returns all that a next step, a sample or an evaluation can depend on, found without the code under test."""
+    optimizers = [getattr(model, player.prefixed("optimizer")) for player in model.players()]
+    seeds = [generator.state for layer in model._flatten_layers() for generator in layer._seed_generators]
+    variables = [v for optimizer in optimizers for v in optimizer.variables] + seeds
+    averages = [average for name in model.averaged for average in model.inference(name).get_weights()]
+    return model.get_weights() + averages + [np.asarray(v) for v in variables] + [model.sample(2, seed=9)]
+
+
 def difference(ours, theirs):
     """Returns the largest absolute difference between two lists of arrays, integers included."""
     assert len(ours) == len(theirs)

@@ -12,10 +12,11 @@ import keras
 from keras_gen import registry
 from keras_gen.batch import check_shapes
 from keras_gen.cli.find import find
+from keras_gen.config import KERAS_ARGUMENTS, constructor_arguments
 from keras_gen.data import Examples, examples
 from keras_gen.errors import UsageError, near_misses
 from keras_gen.files import shown
-from keras_gen.model import KERAS_ARGUMENTS, GenerativeModel, constructor_arguments
+from keras_gen.model import GenerativeModel
 from keras_gen.recipes import recipe
 
 ELSEWHERE = {"seed": "--seed", "dtype": "--precision"}

@@ -7,9 +7,11 @@ import keras
 import tensorflow as tf
 
 from keras_gen.batch import Batch
+from keras_gen.config import choice, positive
 from keras_gen.draws import sample_inputs
+from keras_gen.errors import UsageError
 from keras_gen.losses import ADVERSARIAL
-from keras_gen.model import GenerativeModel, Player, choice
+from keras_gen.model import GenerativeModel, Player
 from keras_gen.networks import mlp
 from keras_gen.networks.build import call, input_names
 from keras_gen.signature import Signature
@@ -24,7 +26,7 @@ class GAN(GenerativeModel):
             in [-1, 1]. `None` makes a fully connected one.
         discriminator: a `keras.Model` from `{"image": (B, H, W, C)}`, or from one plain tensor, to logits (B, 1).
         latent_dim: number of latent coordinates; read from an injected generator of named inputs, otherwise 100.
-        image_shape: (H, W, C) of the fully connected networks; read from an injected generator.
+        image_shape: (H, W, C) of the fully connected networks; an injected generator tells it.
         hidden: widths of the fully connected generator's layers; the discriminator has them in reverse.
         adversarial: `"non_saturating"`, `"minimax"`, `"least_squares"`, `"wasserstein"` or `"hinge"`.
         latent: law of the latents, `"normal"` or `"uniform"` on [-1, 1).
@@ -65,23 +67,29 @@ class GAN(GenerativeModel):
     ):
         super().__init__(**kwargs)
         if generator is None:
-            image_shape, latent_dim = tuple(image_shape or (28, 28, 1)), latent_dim or 100
+            image_shape = tuple(image_shape or (28, 28, 1))
+            latent_dim = positive("latent_dim", 100 if latent_dim is None else latent_dim)
             generator = mlp.generator(latent_dim, image_shape, hidden, dtype=self.dtype_policy)
-        self.latent_dim = latent_dim or _latent_dim(generator)
-        self.generator = _built(generator, (self.latent_dim,))
-        self.image_shape = tuple(image_shape or self.generator.output_shape[1:])
+        self.latent_dim = positive("latent_dim", _latent_dim(generator) if latent_dim is None else latent_dim)
+        self.generator = generator
+        image = call(generator, {"latent": tf.zeros((1, self.latent_dim))}, training=False)
+        self.image_shape = tuple(image.shape[1:])
+        if image_shape is not None and tuple(image_shape) != self.image_shape:
+            raise UsageError(f"image_shape is {tuple(image_shape)}, but the generator makes {self.image_shape}")
         if discriminator is None:
             discriminator = mlp.discriminator(self.image_shape, hidden[::-1], dropout=0.3, dtype=self.dtype_policy)
-        self.discriminator = _built(discriminator, self.image_shape)
+        self.discriminator = discriminator
+        _check_fit(discriminator, image)
         self.adversarial = choice("adversarial", adversarial, ADVERSARIAL)
         self.latent = choice("latent", latent, ("normal", "uniform"))
         self.update = choice("update", update if n_critic == 1 else "alternating", ("simultaneous", "alternating"))
-        self.n_critic = n_critic
+        self.n_critic = positive("n_critic", n_critic)
         self.build()
 
     def call(self, inputs, training=False):
         """Maps latents to images."""
-        return call(self.generator, inputs if isinstance(inputs, dict) else {"latent": inputs}, training)
+        generator = self.network("generator", training)
+        return call(generator, inputs if isinstance(inputs, dict) else {"latent": inputs}, training)
 
     def players(self) -> tuple[Player, ...]:
         """Returns the discriminator, then the generator."""
@@ -112,7 +120,7 @@ class GAN(GenerativeModel):
         """Returns this step's generated images (B, H, W, C)."""
         latents = batch.once("latent", lambda: self.draw_latents(tf.shape(batch["image"])[0], training))
         inputs = self.generator_inputs({**batch, "latent": latents})
-        return batch.once("fake", lambda: call(self.generator, inputs, training))
+        return batch.once("fake", lambda: call(self.network("generator", training), inputs, training))
 
     def judge(self, image: tf.Tensor, kind: str, batch: Batch, training: bool) -> tf.Tensor:
         """Returns the discriminator's logits for the `"real"` or the `"fake"` images of this step."""
@@ -163,8 +171,15 @@ def _latent_dim(generator):
     return shape[-1] if shape else 100
 
 
-def _built(network, shape):
-    """Returns a network whose weights exist."""
-    if not network.built or (input_names(network) is None and not getattr(network, "inputs", None)):
-        network(tf.zeros((1, *shape)))
-    return network
+def _check_fit(discriminator, image):
+    """Shows the discriminator one image, which also makes the weights of a network that has none yet."""
+    names = input_names(discriminator)
+    shape = getattr(discriminator, "input_shape", None) if getattr(discriminator, "inputs", None) else None
+    shape = shape.get("image") if names and isinstance(shape, dict) else shape
+    if shape and any(want not in (None, have) for want, have in zip(shape[1:], image.shape[1:], strict=False)):
+        raise UsageError(
+            f"the generator makes images {tuple(image.shape[1:])}, the discriminator expects {tuple(shape[1:])}; "
+            "give networks that fit"
+        )
+    if names is None:
+        discriminator(image)

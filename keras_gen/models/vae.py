@@ -7,10 +7,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.batch import Batch
+from keras_gen.batch import Batch, check_shapes, check_values
+from keras_gen.config import choice, positive
 from keras_gen.draws import sample_inputs
 from keras_gen.losses import bernoulli_log_likelihood, gaussian_kl, gaussian_log_likelihood, mean, per_example
-from keras_gen.model import GenerativeModel, Player, choice
+from keras_gen.model import GenerativeModel, Player
 from keras_gen.networks import conv, mlp
 from keras_gen.signature import Signature
 
@@ -72,10 +73,10 @@ class VAE(GenerativeModel):
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        self.image_shape, self.latent_dim = tuple(image_shape), latent_dim
+        self.image_shape, self.latent_dim = tuple(image_shape), positive("latent_dim", latent_dim)
         self.likelihood = choice("likelihood", likelihood, ("bernoulli", "gaussian"))
         self.binarize = choice("binarize", binarize, ("stochastic", "threshold", "none"))
-        self.beta, self.samples = beta, samples
+        self.beta, self.samples = beta, positive("samples", samples)
         height, breadth, channels = self.image_shape
         output = (height, breadth, channels * (2 if likelihood == "gaussian" else 1))
         dtype = self.dtype_policy
@@ -90,8 +91,8 @@ class VAE(GenerativeModel):
     def call(self, inputs, training=False):
         """Reconstructs images: the decoder's mean at the code's mean."""
         image = inputs["image"] if isinstance(inputs, dict) else inputs
-        code = tf.split(self.encoder({"image": image}, training=training), 2, axis=-1)[0]
-        return self.images(self.decoder({"latent": code}, training=training))
+        code = self.posterior(image, training)[0]
+        return self.images(self.network("decoder", training)({"latent": code}, training=training))
 
     def players(self) -> tuple[Player, ...]:
         """Returns the one player, who moves encoder and decoder."""
@@ -112,10 +113,9 @@ class VAE(GenerativeModel):
         """Returns minus the expected log-likelihood, and the KL of the code, in nats per image."""
         image = self.observed(batch["image"], training)
         code_mean, code_log_variance = self.posterior(image, training)
-        means, log_variances = (tf.repeat(value, self.samples, axis=0) for value in (code_mean, code_log_variance))
-        noise = keras.random.normal(tf.shape(means), dtype="float32", seed=self.draws(training))
-        latent = means + tf.exp(0.5 * log_variances) * noise  # (B * samples, latent_dim)
-        output = self.decoder({"latent": latent}, training=training)
+        many = (tf.repeat(value, self.samples, axis=0) for value in (code_mean, code_log_variance))
+        latent, _ = self.code(*many, training)  # (B * samples, latent_dim)
+        output = self.network("decoder", training)({"latent": latent}, training=training)
         log_likelihood = self.log_likelihood(tf.repeat(image, self.samples, axis=0), output)
         return {"reconstruction": -mean(log_likelihood), "kl": mean(gaussian_kl(code_mean, code_log_variance))}
 
@@ -131,7 +131,12 @@ class VAE(GenerativeModel):
 
     def posterior(self, image: tf.Tensor, training: bool) -> list[tf.Tensor]:
         """Returns mean and log variance of the code, each (B, latent_dim)."""
-        return tf.split(self.encoder({"image": image}, training=training), 2, axis=-1)
+        return tf.split(self.network("encoder", training)({"image": image}, training=training), 2, axis=-1)
+
+    def code(self, means: tf.Tensor, log_variance: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
+        """Draws latents from the posterior; returns them and the noise that they are made of, each (B, latent_dim)."""
+        noise = keras.random.normal(tf.shape(means), dtype="float32", seed=self.draws(training))
+        return means + tf.exp(0.5 * log_variance) * noise, noise
 
     def log_likelihood(self, image: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         """Returns log p(image | latent) in nats, (B,), from the decoder's output."""
@@ -162,6 +167,8 @@ class VAE(GenerativeModel):
         Returns:
             float32 (n,).
         """
+        check_shapes({"image": (None, *np.shape(images)[1:])}, self.expects())
+        check_values({"image": images})
         self.test_seed_generator.state.assign([seed, 0])
         if "log_prob" not in self._compiled_functions:
             self._compiled_functions["log_prob"] = tf.function(self._log_prob, reduce_retracing=True)
@@ -174,9 +181,8 @@ class VAE(GenerativeModel):
         means, log_variance = self.posterior(image, False)
         total = tf.fill(tf.shape(means)[:1], -np.inf)
         for _ in tf.range(samples):
-            noise = keras.random.normal(tf.shape(means), dtype="float32", seed=self.test_seed_generator)
-            latent = means + tf.exp(0.5 * log_variance) * noise
-            log_joint = self.log_likelihood(image, self.decoder({"latent": latent}, training=False))
+            latent, noise = self.code(means, log_variance, False)
+            log_joint = self.log_likelihood(image, self.inference("decoder")({"latent": latent}, training=False))
             log_joint -= 0.5 * per_example(tf.square(latent))
             log_posterior = -0.5 * per_example(tf.square(noise) + log_variance)  # log(2 pi) cancels
             total = _log_add(total, log_joint - log_posterior)
@@ -186,16 +192,14 @@ class VAE(GenerativeModel):
 
     def signatures(self) -> dict[str, Signature]:
         """Returns `encode` (image to mean and log variance of its code) and `decode` (latent to image)."""
-        encoder, decoder = self.inference("encoder"), self.inference("decoder")
         images = {"image.range": "[-1, 1]", "image.layout": "NHWC"}
         laws = {"sample": "image", "latent.law": "normal", **images}
 
         def encode(image):
-            code_mean, log_variance = tf.split(encoder({"image": image}, training=False), 2, axis=-1)
-            return {"mean": code_mean, "log_variance": log_variance}
+            return dict(zip(("mean", "log_variance"), self.posterior(image, False), strict=True))
 
         def decode(latent):
-            return {"image": self.images(decoder({"latent": latent}, training=False))}
+            return {"image": self.images(self.inference("decoder")({"latent": latent}, training=False))}
 
         def latents(n):
             return sample_inputs({"latent": (None, self.latent_dim)}, laws, n)

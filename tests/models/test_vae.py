@@ -25,6 +25,31 @@ def test_loss_at_zero_logits_is_784_ln_2():
     assert losses["kl"] == 0
 
 
+def test_loss_by_hand_at_a_posterior_that_is_not_the_prior():
+    """Means [1, -2] and log variances ln [1, 1/4]: KL 2.818147; zero logits: 64 ln 2."""
+    model = zeroed(image_shape=(8, 8, 1), latent_dim=2, beta=3.0)
+    model.encoder.trainable_variables[-1].assign([1.0, -2.0, 0.0, np.log(0.25)])
+    model.compile()
+    losses = model.evaluate(np.full((5, 8, 8, 1), -1, np.float32), verbose=0, return_dict=True)
+    assert losses["kl"] == pytest.approx(2.818147, abs=1e-5)
+    assert losses["loss"] == pytest.approx(64 * np.log(2) + 3 * 2.818147, abs=1e-3)
+
+
+def test_everything_but_training_uses_the_moving_average(seeded, digits):
+    model = keras_gen.VAE(image_shape=(8, 8, 1), ema=0.5, seed=0)
+    model.compile()
+    model.fit(digits, batch_size=64, epochs=2, verbose=0)
+
+    def everything():
+        codes = model.signatures()["encode"].fn(image=digits[:2])["mean"].numpy()
+        return [model.sample(2), model(digits[:2]).numpy(), codes, model.log_prob(digits[:2], samples=2)]
+
+    before = everything()
+    for variable in model.encoder.weights + model.decoder.weights:
+        variable.assign(tf.zeros_like(variable))
+    assert all(np.array_equal(a, b) for a, b in zip(before, everything(), strict=True))
+
+
 def test_loss_does_not_depend_on_the_batch_and_scales_with_the_image():
     small, large = zeroed(image_shape=(8, 8, 1)), zeroed(image_shape=(16, 16, 1))
     for model, pixels in ((small, 64), (large, 256)):
@@ -50,11 +75,7 @@ def test_code_is_mean_plus_sigma_times_noise(seeded):
     """With log variance ln 4 everywhere, codes have standard deviation 2 (not 4: sigma, not its square)."""
     seen = []
 
-    class Watching(keras_gen.VAE):
-        def log_likelihood(self, image, output):
-            return super().log_likelihood(image, output)
-
-    model = Watching(image_shape=(8, 8, 1), latent_dim=4, samples=2000, seed=0)
+    model = keras_gen.VAE(image_shape=(8, 8, 1), latent_dim=4, samples=2000, seed=0)
     for variable in model.encoder.trainable_variables:
         variable.assign(tf.zeros_like(variable))
     model.encoder.trainable_variables[-1].assign([3.0] * 4 + [np.log(4.0)] * 4)
@@ -96,7 +117,8 @@ def test_importance_bound_rises_with_its_samples_and_meets_the_truth_of_a_linear
     model = keras_gen.VAE(image_shape=(1, 2, 1), latent_dim=1, hidden=(), likelihood="gaussian", seed=0)
     encoder, decoder = model.encoder.trainable_variables, model.decoder.trainable_variables
     for variable in encoder:
-        variable.assign(tf.zeros_like(variable))  # the posterior is the prior: a poor proposal
+        variable.assign(tf.zeros_like(variable))
+    encoder[-1].assign([0.3, np.log(2.0)])  # a poor proposal, of another mean and width than the posterior
     w, b = np.float32([0.8, -0.5]), np.float32([0.1, 0.2])
     # Outputs are mean and raw log variance of each pixel; the raw value is chosen so that the variance is 1.
     low = -2 * np.log(255.0)
