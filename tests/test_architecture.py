@@ -9,20 +9,8 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FLOORS = [
-    {
-        "errors",
-        "config",
-        "quiet",
-        "signature",
-        "draws",
-        "registry",
-        "random",
-        "losses",
-        "files",
-        "archive",
-        "batch",
-        "feed",
-    },
+    {"errors", "config", "quiet", "signature", "draws", "registry", "random", "distribution", "losses", "penalties"}
+    | {"information", "files", "archive", "batch", "feed"},
     {"layers", "data", "metrics", "images", "exported"},
     {"networks", "fitting"},
     {"model", "callbacks", "latent", "saving"},
