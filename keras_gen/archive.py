@@ -112,7 +112,8 @@ class _ForeignError(Exception):
 
 
 def _refuse(path: str | os.PathLike, what: str) -> NoReturn:
-    raise DamagedError(f"{shown(path, max(20, 198 - len(what)))} {what}")
+    # A command line puts "error: " before it, and the line is to stay within 200 characters.
+    raise DamagedError(f"{shown(path, max(20, 190 - len(what)))} {what}")
 
 
 def _brief(text: str, length: int) -> str:
