@@ -9,7 +9,22 @@ from keras_gen.registry import MODELS, get, names
 
 __version__ = "0.1.0"
 
-_MODULES = ("callbacks", "data", "draws", "errors", "images", "losses", "networks", "random")
+_MODULES = (
+    "callbacks",
+    "data",
+    "draws",
+    "errors",
+    "evaluation",
+    "images",
+    "information",
+    "latent",
+    "losses",
+    "metrics",
+    "monitors",
+    "networks",
+    "outliers",
+    "random",
+)
 _NAMES = {
     **{cls: module for module, cls in MODELS.values()},
     "GenerativeModel": "keras_gen.model",

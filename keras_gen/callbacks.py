@@ -18,6 +18,9 @@ import numpy as np
 
 from keras_gen import files
 from keras_gen.errors import DamagedError, UsageError
+from keras_gen.monitors import GANHealth, Quality, TraversalImages
+
+__all__ = ["Checkpoint", "GANHealth", "LearningRateScheduler", "Quality", "ReduceLROnPlateau", "TraversalImages"]
 
 _NAME = re.compile(r"step-(\d+)\.npz")
 

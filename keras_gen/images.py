@@ -1,6 +1,7 @@
-"""Images for people: grids and PNG files."""
+"""Images for people: grids, PNG and GIF files."""
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,15 @@ def enlarged(image: np.ndarray, smallest: int = 256) -> np.ndarray:
     """Repeats pixels until the longer side has at least `smallest` of them."""
     factor = max(1, -(-smallest // max(image.shape[:2])))
     return image.repeat(factor, axis=0).repeat(factor, axis=1)
+
+
+def save_gif(path: str | Path, frames: Sequence[np.ndarray], milliseconds: int = 80) -> None:
+    """Writes uint8 images (H, W, C) of one size as a GIF that starts again at its end."""
+    from PIL import Image
+
+    first, *rest = [Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame) for frame in frames]
+    with files.beside(path) as temporary:
+        first.save(temporary, format="GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0)
 
 
 def save_png(path: str | Path, image: np.ndarray) -> None:

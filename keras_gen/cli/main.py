@@ -16,8 +16,8 @@ from keras_gen.errors import DamagedError, UsageError
 LONGEST = 200  # characters of an error line
 TERMINATED = 128 + signal.SIGTERM
 
-# Each module has a function of its command's name, and imports TensorFlow only where it must.
-COMMANDS = {"list": "listing", "train": "train", "sample": "sample"}
+# Each command is a module of its name, and imports TensorFlow only where it must.
+MODULES = {"list": "listing"}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -34,7 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     with _warnings_as_lines(), _sigterm_as_exit():
         try:
             options = parse(argv)
-            command = importlib.import_module(f"keras_gen.cli.{COMMANDS[options.command]}")
+            command = importlib.import_module(f"keras_gen.cli.{MODULES.get(options.command, options.command)}")
             code = command.run(options)
             sys.stdout.flush()
             return code

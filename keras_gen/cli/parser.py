@@ -41,7 +41,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    top = _Parser(prog=PROGRAM, description="Trains generative models and samples from them.", allow_abbrev=False)
+    top = _Parser(prog=PROGRAM, description="Trains generative models and draws from them.", allow_abbrev=False)
     top.add_argument("--version", action="version", version=f"keras_gen {keras_gen.__version__}")
     top.add_argument("--debug", action="store_true", help="show the libraries' messages and tracebacks")
     commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
@@ -49,6 +49,9 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
         ("list", None, "Lists the models."),
         ("train", _train, "Trains a model; the same command goes on after an interruption."),
         ("sample", _sample, "Draws samples from a trained model, without its data."),
+        ("evaluate", _evaluate, "Measures a trained model on real images that it was not trained on."),
+        ("benchmark", _benchmark, "Trains a model by its recipe with several seeds, and evaluates each run."),
+        ("explore", _explore, "Draws pictures of a trained model's latent space."),
     ):
         command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         if add:
@@ -108,6 +111,62 @@ def _sample(command) -> None:
     add("--batch-size", type=_count, default=64, metavar="N", help="samples computed at once (default: 64)")
 
 
+def _evaluate(command) -> None:
+    add = command.add_argument
+    add("source", metavar="RUN", help="a run in saved_models, its folder, or a .keras file")
+    add("--data", metavar="DATA", help="labelled data with a train and a test split, as in train (default: the run's)")
+    add("-n", type=_count, default=5000, metavar="N", help="samples; at most half of the test images (default: 5000)")
+    add("--seed", type=_seed, default=0, metavar="N", help="of the samples and of the judges (default: 0)")
+    add("-o", "--output", metavar="PATH", help="the report (default: evaluation.json in the run's folder)")
+
+
+def _benchmark(command) -> None:
+    add = command.add_argument
+    add("name", metavar="NAME", help=f"the model: {', '.join(keras_gen.names())}")
+    add(
+        "--data",
+        default="digits",
+        metavar="DATA",
+        help="labelled data with a test split, as in train (default: digits)",
+    )
+    add("--seeds", type=_count, default=3, metavar="N", help="runs, with the seeds 0, 1, ... (default: 3)")
+    until = command.add_mutually_exclusive_group().add_argument
+    until("--epochs", type=_count, metavar="N", help="passes through the data (default: the model's recipe)")
+    until("--steps", type=_count, metavar="N", help="train steps (default: the model's recipe)")
+    add("--set", action="append", default=[], type=_pair, metavar="KEY=VALUE", dest="settings", help="as in train")
+    add("-n", type=_count, default=5000, metavar="N", help="samples; at most half of the test images (default: 5000)")
+    add("--output", metavar="FOLDER", help="holds the runs and benchmark.json (default: saved_models/benchmarks/NAME)")
+
+
+def _explore(command) -> None:
+    add = command.add_argument
+    add("source", metavar="RUN", help="a run in saved_models, its folder, or a .keras, .onnx or .tflite file")
+    actions = ("interpolate", "manifold", "arithmetic", "traverse", "project")
+    what = "interpolate between samples, a manifold of two coordinates, arithmetic on means of samples, traverse one "
+    what += "coordinate after the other, or project real images into the latent space"
+    add("action", choices=actions, metavar="ACTION", help=what)
+    add("--seed", type=_seed, default=0, metavar="N", help="of the samples, as in the command sample (default: 0)")
+    add("-n", type=_count, metavar="N", help="interpolate, project: number of rows (default: 8)")
+    steps = "pictures on a way or a side; project: steps of the descent (default: 10 to 16; project: 300)"
+    add("--steps", type=_count, metavar="N", help=steps)
+    add(
+        "--how",
+        choices=("slerp", "lerp"),
+        metavar="slerp|lerp",
+        help="on a circle or a straight line (default: by law)",
+    )
+    where = "traverse: which to move (default: the first 10); manifold: two (default: 0,1)"
+    add("--coordinates", type=_labels, metavar="K[,K...]", help=where)
+    add("--reach", type=_reach, metavar="X", help="traverse: from -X to X (default: 3; for uniform latents 1)")
+    terms = "arithmetic: numbers of samples, from 0 in the order of sample; of each group the mean is taken "
+    add("--terms", metavar="K,K-K,K+K,K", help=terms + "(default: 0,1,2-3,4,5+6,7,8)")
+    add("--data", metavar="DATA", help="project, interpolate: real images, as in train (project's default: digits)")
+    add("--split", metavar="SPLIT", help="part of the data (default: test)")
+    add("--label", type=_class, metavar="K", help="class of all pictures of a conditional model (default: 0)")
+    add("--input", default="latent", metavar="NAME", help="input of the model that moves (default: latent)")
+    add("-o", "--output", metavar="PATH", help="x.png or x.gif (default: ACTION.png in the run's folder)")
+
+
 def _expect(fine: bool, text: str, expected: str) -> None:
     if not fine:
         raise argparse.ArgumentTypeError(f"{_cut(text)} is not {expected}")
@@ -139,6 +198,11 @@ def _seconds(text: str) -> float:
     return float(text)
 
 
+def _reach(text: str) -> float:
+    _expect(0 < _number(text) < math.inf, text, "a number above 0, such as 3")
+    return float(text)
+
+
 def _rates(text: str) -> float | dict[str, float]:
     """Parses `1e-4` or `d=1e-4,g=2e-4`."""
     pairs = [part.partition("=") for part in text.split(",")] if "=" in text else [("", "=", text)]
@@ -158,6 +222,11 @@ def _labels(text: str) -> list[int]:
     parts = text.split(",")
     _expect(all(re.fullmatch(r"\s*\d{1,9}\s*", part) for part in parts), text, "a class such as 3, or 0,1,2")
     return [int(part) for part in parts]
+
+
+def _class(text: str) -> int:
+    _expect(re.fullmatch(r"\d{1,9}", text) is not None, text, "a class such as 3")
+    return int(text)
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,0 +1,237 @@
+"""Draws what the theory says: code lengths, the generator's losses, and a GAN whose law approaches that of the data.
+
+python examples/theory.py --output theory
+
+It takes about a minute on two cores and needs no network. Every picture's numbers are printed, too.
+"""
+
+import argparse
+import math
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+from keras import layers
+from PIL import Image, ImageDraw, ImageFont
+from scipy.ndimage import gaussian_filter1d
+
+import keras_gen
+from keras_gen import files, images
+from keras_gen import information as info
+from keras_gen.losses import ADVERSARIAL
+
+BLUE, ORANGE, GREEN, GRAY = (31, 87, 165), (221, 110, 20), (30, 130, 70), (150, 150, 150)
+N_CRITIC = 8  # discriminator steps for each of the generator's, so that D stays near its optimum
+
+
+class Plot:
+    """A picture of one pair of axes, drawn at twice its size and then halved, which smooths its lines.
+
+    Args:
+        title: above the axes.
+        x: first and last value of the horizontal axis.
+        y: of the vertical axis.
+        names: of the two axes.
+        ticks: name of each marked horizontal value; by default five numbers.
+    """
+
+    width, height, left, right, top, bottom = 1200, 780, 120, 40, 112, 110
+
+    def __init__(self, title, x, y, names=("", ""), ticks=None):
+        self.x, self.y, self.legends = x, y, 0
+        self.image = Image.new("RGB", (self.width, self.height), "white")
+        self.pen = ImageDraw.Draw(self.image)
+        self.font, self.small = ImageFont.load_default(32), ImageFont.load_default(26)
+        self.pen.text((self.left, 24), title, "black", self.font)
+        for value, name in (ticks or {v: f"{v:.3g}" for v in np.linspace(*x, 5)}).items():
+            at = self.at(value, y[0])
+            self.pen.line([at, (at[0], at[1] + 8)], GRAY, 2)
+            self.pen.text((at[0], at[1] + 14), name, "black", self.small, anchor="ma")
+        for value in np.linspace(*y, 5):
+            self.pen.line([self.at(x[0], value), self.at(x[1], value)], (225, 225, 225), 2)
+            self.pen.text((self.left - 14, self.at(0, value)[1]), f"{value:.3g}", "black", self.small, anchor="rm")
+        self.pen.text((self.width / 2, self.height - 24), names[0], "black", self.small, anchor="ms")
+        self.pen.text((self.left, self.top - 8), names[1], GRAY, self.small, anchor="lb")
+
+    def at(self, x, y):
+        """Returns the point of a pair of values; what leaves the axes is drawn on their edge."""
+        share = [(value - low) / (high - low) for value, (low, high) in ((x, self.x), (y, self.y))]
+        across, up = (min(max(part, 0.0), 1.0) for part in share)
+        wide, high = self.width - self.left - self.right, self.height - self.top - self.bottom
+        return self.left + across * wide, self.top + (1 - up) * high
+
+    def legend(self, name, color):
+        """Adds a line to the legend, above the axes."""
+        y = 24 + 34 * self.legends
+        self.pen.rectangle([self.width - 440, y - 4, self.width - 400, y + 4], color)
+        self.pen.text((self.width - 388, y), name, "black", self.small, anchor="lm")
+        self.legends += 1
+
+    def line(self, x, y, name, color, width=6):
+        """Draws a curve through the points that lie within the axes."""
+        self.legend(name, color)
+        inside = [self.at(a, b) for a, b in zip(x, y, strict=True) if self.y[0] <= b <= self.y[1]]
+        self.pen.line(inside, color, width, joint="curve")
+
+    def bars(self, x, y, name, color, width):
+        """Draws bars from the lower edge, centered at x."""
+        self.legend(name, color)
+        for a, b in zip(x, y, strict=True):
+            (left, top), (right, bottom) = self.at(a - width / 2, b), self.at(a + width / 2, self.y[0])
+            self.pen.rectangle([left, top, right, bottom], color)
+
+    def pixels(self):
+        """Returns the picture, uint8 (height, width, 3)."""
+        return np.asarray(self.image.resize((self.width // 2, self.height // 2), Image.Resampling.LANCZOS))
+
+
+def code_lengths(folder: Path) -> None:
+    """Compares the length of each Huffman word with -log2 p, and prints what a wrong code costs."""
+    law = 1 / np.arange(1, 9)  # Zipf: the k-th most frequent word is 1 / k times as frequent as the first
+    law /= law.sum()
+    p = dict(zip("the of and to in is it as".split(), law, strict=True))
+    code = info.huffman_code(p)
+    wrong = law[::-1]
+    wrong_code = info.huffman_code(dict(zip(p, wrong, strict=True)))
+    print("code lengths, in bits")
+    print(f"  entropy H                  {info.entropy(law, 2):.4f}")
+    print(f"  Huffman code               {info.mean_length(code, p):.4f}  (H <= length < H + 1)")
+    print(f"  code of the reversed law   {info.mean_length(wrong_code, p):.4f}")
+    print(f"  ideal code of that law     {info.cross_entropy(law, wrong, 2):.4f}  = H + KL")
+    print(f"  KL                         {info.kl(law, wrong, 2):.4f}")
+    place = np.arange(len(p))
+    ticks = {i: f"{symbol}  {code[symbol]}" for i, symbol in enumerate(p)}
+    plot = Plot("Length of a code word", (-0.6, len(p) - 0.4), (0, 6), ("word and its code word", "bits"), ticks)
+    plot.bars(place - 0.2, -np.log2(law), "-log2 p", BLUE, 0.36)
+    plot.bars(place + 0.2, [len(code[symbol]) for symbol in p], "Huffman code", ORANGE, 0.36)
+    images.save_png(folder / "code_lengths.png", plot.pixels())
+
+
+def generator_losses(folder: Path) -> None:
+    """Shows that the minimax loss has no gradient where the discriminator is sure, and the non-saturating one has."""
+    losses = {
+        "minimax": ADVERSARIAL["minimax"].generator,
+        "non-saturating": ADVERSARIAL["non_saturating"].generator,
+        # Goodfellow 2016, arXiv:1701.00160, section 3.2.5: in expectation, its gradient is that of maximum likelihood.
+        "maximum likelihood": lambda logits: -tf.reduce_mean(tf.exp(logits)),
+    }
+    logits = tf.linspace(-6.0, 6.0, 241)
+    plots = [
+        Plot("Three losses of the generator", (-6, 6), (-8, 8), ("logit of D(G(z))", "loss")),
+        Plot("Their gradients", (-6, 6), (-1.5, 0.5), ("logit of D(G(z))", "d loss / d logit")),
+    ]
+    print("\nthe generator's losses (and gradients) at D(G(z)) = .0025, .5, .9975")
+    for (name, loss), color in zip(losses.items(), (BLUE, ORANGE, GREEN), strict=True):
+        with tf.GradientTape() as tape:
+            tape.watch(logits)
+            values = tf.map_fn(loss, logits)
+        gradients = tape.gradient(values, logits).numpy()
+        for plot, y in zip(plots, (values.numpy(), gradients), strict=True):
+            plot.line(logits.numpy(), y, name, color)
+        row = "  ".join(f"{values[i]:9.4f} ({gradients[i]:9.4f})" for i in (0, 120, 240))
+        print(f"  {name:20}{row}")
+    images.save_png(folder / "generator_losses.png", np.concatenate([plot.pixels() for plot in plots], axis=1))
+
+
+class OneDimension(keras.callbacks.Callback):
+    """Draws both laws and both discriminators as training goes on.
+
+    Args:
+        x: (K,) points at which the laws are compared.
+        p: (K,) the density of the data there.
+        every: steps between two pictures.
+    """
+
+    def __init__(self, x, p, every):
+        super().__init__()
+        self.grid, self.p, self.every, self.frames, self.step = x, p, every, [], 0
+        self.latents = np.random.default_rng(1).standard_normal((50_000, 4), np.float32)
+
+    def on_train_begin(self, logs=None):
+        """Draws the beginning."""
+        self.draw()
+
+    def on_train_batch_end(self, batch, logs=None):
+        """Counts, and draws."""
+        self.step += 1
+        if self.step % self.every == 0:
+            self.draw()
+
+    def draw(self):
+        """Adds a picture, and prints its numbers."""
+        width = self.grid[1] - self.grid[0]
+        edges = np.append(self.grid, self.grid[-1] + width) - width / 2
+        samples = np.ravel(self.model.generator(self.latents))
+        g = np.histogram(samples.clip(edges[0], edges[-1]), edges)[0].astype(float)
+        g = gaussian_filter1d(g, 1.5, mode="constant")
+        g /= g.sum() * width
+        d = np.ravel(tf.sigmoid(self.model.discriminator(self.grid[:, None, None, None].astype(np.float32))))
+        best = info.optimal_discriminator(self.p, g)
+        divergence = info.js(self.p, g, dx=width)
+        value = info.game_value(self.p, g, dx=width)
+        gap = np.sum(np.abs(d - best) * (self.p + g) / 2) * width
+        print(f"  {self.step:6}{divergence:10.4f}{value:+12.4f}{gap:12.4f}")
+        ends = (self.grid[0], self.grid[-1])
+        plot = Plot(f"Step {self.step}: JSD = {divergence:.3f} nats", ends, (0, 4), ("x", "density"))
+        plot.line(self.grid, self.p, "data", BLUE)
+        plot.line(self.grid, g, "generator", ORANGE)
+        judged = Plot("Probability that x is real", ends, (0, 1), ("x", "probability"))
+        seen = (self.p + g) > 0.02  # elsewhere nothing is drawn, and D is free
+        judged.line(self.grid[seen], best[seen], "optimum p / (p + g)", GRAY)
+        judged.line(self.grid, d, "discriminator", GREEN)
+        self.frames.append(np.concatenate([plot.pixels(), judged.pixels()]))
+
+
+def one_dimension(folder: Path, steps: int) -> None:
+    """Trains a GAN on numbers, and shows its law approach that of the data."""
+    rng = np.random.default_rng(0)
+    numbers = np.where(rng.random(20_000) < 0.6, rng.normal(-0.35, 0.14, 20_000), rng.normal(0.35, 0.14, 20_000))
+    numbers = numbers[np.abs(numbers) < 1].astype(np.float32)[:, None, None, None]  # images of one pixel
+    x = np.linspace(-1, 1, 201)
+    p = sum(w * np.exp(-((x - m) ** 2) / (2 * 0.14**2)) for w, m in ((0.6, -0.35), (0.4, 0.35)))
+    p /= p.sum() * (x[1] - x[0])
+
+    keras.utils.set_random_seed(0)
+    generator = keras.Sequential([keras.Input((4,)), *(layers.Dense(64, activation="relu") for _ in range(2))])
+    generator.add(layers.Dense(1))
+    generator.add(layers.Reshape((1, 1, 1)))
+    # Enlarged, x lets the first layer bend D sharply enough.
+    discriminator = keras.Sequential([keras.Input((1, 1, 1)), layers.Flatten(), layers.Rescaling(6.0)])
+    for _ in range(2):
+        discriminator.add(layers.Dense(128, activation="tanh"))
+    discriminator.add(layers.Dense(1))
+    model = keras_gen.GAN(generator, discriminator, latent_dim=4, n_critic=N_CRITIC, seed=0)
+    # Falling rates: at constant ones the two players circle around the equilibrium.
+    d_rate = keras.optimizers.schedules.CosineDecay(4e-3, N_CRITIC * steps)
+    g_rate = keras.optimizers.schedules.CosineDecay(1e-3, steps)
+    model.compile(
+        d_optimizer=keras.optimizers.Adam(d_rate, beta_1=0.5), g_optimizer=keras.optimizers.Adam(g_rate, beta_1=0.5)
+    )
+    watch = OneDimension(x, p, max(1, steps // 40))
+    print(f"\na GAN in one dimension (C(G) = -ln 4 + 2 JSD, at least {-math.log(4):.4f})")
+    print("    step       JSD        C(G)    |D - D*|")
+    stream = keras_gen.data.Examples({"image": numbers}).stream(N_CRITIC * 256, seed=0)
+    model.fit(stream, steps_per_epoch=steps, verbose=0, callbacks=[watch])
+    with files.beside(folder / "gan.gif") as temporary:
+        first, *rest = (Image.fromarray(frame).quantize(64) for frame in watch.frames)
+        first.save(
+            temporary, format="GIF", save_all=True, append_images=rest, duration=[*[150] * len(rest), 2000], loop=0
+        )
+    images.save_png(folder / "gan.png", watch.frames[-1])
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Draws everything."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
+    parser.add_argument("--output", type=Path, default=Path("theory"), help="folder (default: theory)")
+    parser.add_argument("--steps", type=int, default=1000, help="train steps of the GAN (default: 1000)")
+    options = parser.parse_args(argv)
+    code_lengths(options.output)
+    generator_losses(options.output)
+    one_dimension(options.output, options.steps)
+    print(f"\nLook at code_lengths.png, generator_losses.png and gan.gif in {options.output}.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,88 @@
+"""`benchmark`: trains a model by its recipe with several seeds, evaluates each run, and prints median and spread."""
+
+import argparse
+import json
+import operator
+import statistics
+from pathlib import Path
+from typing import Any
+
+from keras_gen import files, registry
+from keras_gen.cli.find import RUNS
+from keras_gen.errors import DamagedError
+from keras_gen.recipes import thresholds
+
+COMPARE = {"<=": operator.le, ">=": operator.ge}
+
+
+def run(options: argparse.Namespace) -> int:
+    """Trains and evaluates; runs that are finished already are only evaluated.
+
+    Args:
+        options: of the command line.
+
+    Returns:
+        The exit code: 1 where a threshold of the recipe is missed.
+    """
+    if options.name not in registry.names():
+        registry.model_class(options.name)  # raises, before TensorFlow is imported
+    folder = Path(options.output or RUNS / "benchmarks" / options.name)
+    reports = [_report(options, folder / f"seed-{seed}", seed) for seed in range(options.seeds)]
+    result = summary(options.name, options.data, reports)
+    for name, values in result["metrics"].items():
+        bound = result["thresholds"].get(name)
+        asked = f"  expected {bound[0]} {bound[1]:g}" if bound else ""
+        print(f"  {name:28} {values['median']:12.5g}  ({values['min']:.5g} to {values['max']:.5g}){asked}")
+    text = json.dumps(result)
+    files.write(folder / "benchmark.json", (text + "\n").encode())
+    print(text, flush=True)
+    return 0 if result["passed"] else 1
+
+
+def _report(options, folder, seed):
+    from keras_gen.cli.evaluate import evaluated
+    from keras_gen.cli.parser import parse
+    from keras_gen.cli.train import run as train
+
+    lengths = {"--steps": options.steps, "--epochs": options.epochs}
+    length = [word for name, value in lengths.items() if value for word in (name, str(value))]
+    chosen = [word for pair in options.settings for word in ("--set", "=".join(pair))]
+    where = ["--data", options.data, "--seed", str(seed), "--output", str(folder)]
+    train(parse(["train", options.name, *where, *length, *chosen]))
+    found = evaluated(folder / "model.keras", options.data, options.n, seed=0)  # one judge for all seeds
+    files.write(folder / "evaluation.json", (json.dumps(found._asdict(), indent=2) + "\n").encode())
+    card = json.loads((folder / "card.json").read_text())
+    return {"metrics": found.metrics, "protocol": found.protocol, "steps": card["steps"], "model": card["identity"]}
+
+
+def summary(name: str, data: str, reports: list[dict[str, Any]]) -> dict[str, Any]:
+    """Returns medians and spreads, and whether they meet the recipe's thresholds.
+
+    Args:
+        name: of the model.
+        data: its name or path.
+        reports: one for each seed.
+
+    Raises:
+        DamagedError: a threshold is of a metric that was not measured.
+    """
+    values = {metric: [report["metrics"][metric] for report in reports] for metric in reports[0]["metrics"]}
+    metrics = {
+        metric: {"median": statistics.median(found), "min": min(found), "max": max(found)}
+        for metric, found in values.items()
+    }
+    bounds = thresholds(name, data)
+    for metric in bounds:
+        if metric not in metrics:
+            raise DamagedError(f"the recipe bounds {metric!r}, which was not measured; mend keras_gen.recipes")
+    return {
+        "model": name,
+        "data": Path(data).name,
+        "steps": reports[0]["steps"],
+        "seeds": len(reports),
+        "metrics": metrics,
+        "protocol": reports[0]["protocol"],
+        "configuration": reports[0]["model"]["configuration"],
+        "thresholds": {metric: list(bound) for metric, bound in bounds.items()},
+        "passed": all(COMPARE[sign](metrics[metric]["median"], bound) for metric, (sign, bound) in bounds.items()),
+    }

@@ -1,0 +1,123 @@
+"""Judges a trained model: the metrics that suit it, by a fixed protocol, beside the ladder of known damage."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from keras_gen import metrics
+from keras_gen.draws import sample_inputs
+from keras_gen.errors import UsageError
+from keras_gen.feed import Examples
+
+LIKELIHOOD_IMAGES = 1000  # the bound takes many passes for each
+RECONSTRUCTED_IMAGES = 1000
+
+
+class Evaluation(NamedTuple):
+    """What `evaluate` found.
+
+    Args:
+        metrics: name to value.
+        protocol: what the values hold for: numbers of images, split, judges with digests and accuracies, seeds.
+        ladder: name of the damage to the metrics of real images that suffered it, by the first judge.
+    """
+
+    metrics: dict[str, float]
+    protocol: dict[str, Any]
+    ladder: dict[str, dict[str, float]]
+
+
+def evaluate(model: Any, train: Examples, test: Examples, n: int = 5000, seed: int = 0) -> Evaluation:
+    """Measures a model on real images that it was not trained on.
+
+    Samples, where the model has a law to sample from, meet two judges: a classifier's features, and whitened principal
+    components. Half of the test images is the reference, as for the ladder, and there are as many samples. A model with
+    a likelihood gives it, and one that reconstructs is asked to.
+
+    Args:
+        model: a `keras_gen.GenerativeModel`.
+        train: what it was trained on, with labels, in the model's image shape.
+        test: the rest.
+        n: samples, and real images: at most half of the test images.
+        seed: of the samples, of the order of the test images and of the judges.
+
+    Returns:
+        The evaluation; the same arguments give the same figures.
+
+    Raises:
+        UsageError: too few images, no labels, or images of another shape.
+    """
+    images, labels = _shuffled(test, seed)
+    n = min(n, len(images) // 2)
+    if n < 100:
+        raise UsageError(f"{test.name} has {len(images)} test images; expected at least 200")
+    found: dict[str, float] = {}
+    judges = [metrics.Judge.for_data(train, test, seed=seed), metrics.NeighborJudge.for_data(train, test, seed=seed)]
+    if any("sample" in signature.meta for signature in model.signatures().values()):
+        found |= _of_samples(model, judges, images[:n], train, images[n : 2 * n], n, seed)
+    found |= _of_likelihood(model, images, seed) | _of_reconstruction(model, images)
+    rungs = metrics.ladder(judges[0], images[: 2 * n], labels[: 2 * n], seed=seed)
+    protocol = {
+        "data": test.name,
+        "split": "test",
+        "n_real": n,
+        "n_fake": n,
+        "seed": seed,
+        "judges": [
+            {"kind": judge.kind, "features": judge.features(images[:1]).shape[1], "digest": judge.digest}
+            | {"accuracy": judge.accuracy}
+            for judge in judges
+        ],
+        "likelihood_images": min(LIKELIHOOD_IMAGES, len(images)),
+    }
+    damage = {rung.name: {name: float(figure) for name, figure in rung.figures.items()} for rung in rungs}
+    return Evaluation(found, protocol, damage)
+
+
+def _shuffled(test, seed):
+    if "label" not in test.arrays:
+        raise UsageError(f"{test.name} has no labels, which the judges learn from; give labelled data")
+    order = np.random.default_rng(seed).permutation(len(test))
+    images = np.asarray(test.arrays["image"])[order]
+    if images.dtype == np.uint8:
+        images = images / np.float32(127.5) - np.float32(1)
+    return images, np.asarray(test.arrays["label"])[order]
+
+
+def _of_samples(model, judges, real, train, held_out, n, seed):
+    signature = next(found for found in model.signatures().values() if "sample" in found.meta)
+    fake, asked = model.sample(n, seed=seed), None
+    if "label" in signature.inputs:
+        shapes = {name: spec.shape.as_list() for name, spec in signature.inputs.items()}
+        asked = sample_inputs(shapes, signature.meta, n, seed)["label"]
+    first, second = (metrics.compare(judge, real, fake, asked=asked, seed=seed) for judge in judges)
+    found = {name: float(figure) for name, figure in first.items()}
+    found |= {f"neighbors_{name}": float(figure) for name, figure in second.items()}
+    features = judges[0].features
+    copies = metrics.nearest_neighbor_copies(features(fake), features(train.arrays["image"]), features(held_out))
+    found["copies"] = float(copies.share)
+    if asked is not None:
+        score = metrics.classifier_accuracy_score(features(fake), asked, features(real), judges[0].labels(real))
+        found["classifier_accuracy_score"] = float(score)
+    return found
+
+
+def _of_likelihood(model, images, seed):
+    if model.density == "implicit":
+        return {}
+    log_prob = model.log_prob(images[:LIKELIHOOD_IMAGES], seed=seed)
+    nats = -float(np.mean(log_prob))
+    losses = model.evaluate(images, batch_size=500, verbose=0, return_dict=True)
+    bits = metrics.bits_per_dimension(nats, images[0].size)
+    return {"nll": nats, "bits_per_dimension": float(bits), **{f"test_{name}": losses[name] for name in losses}}
+
+
+def _of_reconstruction(model, images):
+    if not {"encode", "decode"} <= set(model.signatures()):
+        return {}
+    images = images[:RECONSTRUCTED_IMAGES]
+    again = np.asarray(model.predict(images, batch_size=256, verbose=0))
+    return {
+        "reconstruction_psnr": float(np.mean(metrics.psnr(images, again))),
+        "reconstruction_ssim": float(np.mean(metrics.ssim(images, again))),
+    }

@@ -1,0 +1,68 @@
+"""How good samples are: plain functions on arrays, and judges that turn images into features and labels."""
+
+from keras_gen.metrics.compare import Rung, compare, ladder
+from keras_gen.metrics.distance import (
+    KID,
+    Copies,
+    DensityCoverage,
+    Moments,
+    Neighborhoods,
+    PrecisionRecall,
+    density_coverage,
+    frechet_distance,
+    kid,
+    nearest_neighbor_copies,
+    neighborhoods,
+    precision_recall,
+)
+from keras_gen.metrics.figure import Figure, side_by_side
+from keras_gen.metrics.inception import Inception
+from keras_gen.metrics.judge import Judge, Judged, NeighborJudge
+from keras_gen.metrics.samples import (
+    ClassHistogram,
+    DisplacementErrors,
+    ModeCoverage,
+    bits_per_dimension,
+    class_histogram,
+    classifier_accuracy_score,
+    displacement_errors,
+    label_agreement,
+    mode_coverage,
+    psnr,
+    ssim,
+)
+
+__all__ = [
+    "ClassHistogram",
+    "Copies",
+    "DensityCoverage",
+    "DisplacementErrors",
+    "Figure",
+    "Inception",
+    "Judge",
+    "Judged",
+    "KID",
+    "ModeCoverage",
+    "Moments",
+    "NeighborJudge",
+    "Neighborhoods",
+    "PrecisionRecall",
+    "Rung",
+    "bits_per_dimension",
+    "class_histogram",
+    "classifier_accuracy_score",
+    "compare",
+    "density_coverage",
+    "displacement_errors",
+    "frechet_distance",
+    "kid",
+    "label_agreement",
+    "ladder",
+    "mode_coverage",
+    "nearest_neighbor_copies",
+    "neighborhoods",
+    "precision_recall",
+    "psnr",
+    "side_by_side",
+    "ssim",
+]

@@ -1,0 +1,143 @@
+"""Real against fake under one judge, and the ladder of known damage that such figures are read against."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from keras_gen.errors import UsageError
+from keras_gen.metrics.checks import class_labels, whole
+from keras_gen.metrics.distance import frechet_distance, kid, neighborhoods
+from keras_gen.metrics.figure import Figure
+from keras_gen.metrics.samples import class_histogram, label_agreement
+
+
+def compare(
+    judge: Any,
+    real: np.ndarray,
+    fake: np.ndarray,
+    split: str = "test",
+    asked: ArrayLike | None = None,
+    k: int = 5,
+    seed: int = 0,
+) -> dict[str, Figure]:
+    """Measures fakes against real images on a judge's features.
+
+    Args:
+        judge: a `Judge`, a `NeighborJudge`, or `Inception` (which sees no classes).
+        real: (n, H, W, C) real images that no model was trained on, uint8, or float32 in [-1, 1].
+        fake: (m, H, W, C) samples.
+        split: where `real` is from.
+        asked: (m,) classes that a conditional model was given.
+        k: neighbors, for precision, recall, density and coverage.
+        seed: of KID's subsets.
+
+    Returns:
+        Name to figure: `fd` (the Frechet distance; never call it FID), `kid`, `kid_std`, `precision`, `recall`,
+        `density`, `coverage`; of judges that see classes `class_entropy` in nats and `rarest_class`, a share; with
+        `asked` `label_agreement`.
+
+    Raises:
+        UsageError: images that the judge cannot see, or too few of them.
+    """
+    return _figures(judge, _see(judge, real)[0], fake, split, asked, k, seed)
+
+
+def _see(judge, images):
+    """Returns features, and labels or None."""
+    return judge(images) if callable(judge) else (judge.features(images), None)
+
+
+def _figures(judge, real, fake, split, asked, k, seed):
+    features, labels = _see(judge, fake)
+    if asked is not None and labels is None:
+        raise UsageError(f"{judge.name} sees no classes; leave `asked` out, or use metrics.Judge")
+    kernel = kid(real, features, seed=seed)
+    values = {"fd": frechet_distance(real, features), "kid": kernel.mean, "kid_std": kernel.std}
+    values |= neighborhoods(real, features, k)._asdict()
+    if labels is not None:
+        histogram = class_histogram(labels, judge.classes)
+        values |= {"class_entropy": histogram.entropy, "rarest_class": histogram.rarest}
+    if asked is not None:
+        values["label_agreement"] = label_agreement(asked, labels)
+    name = f"{judge.kind} of {judge.name}" if hasattr(judge, "kind") else judge.name
+    name = f"{name}, {features.shape[1]} features"
+    return {key: Figure(value, len(real), len(features), split, name, judge.digest) for key, value in values.items()}
+
+
+class Rung(NamedTuple):
+    """One row of the ladder."""
+
+    name: str
+    figures: Mapping[str, Figure]
+
+
+def ladder(
+    judge: Any,
+    real_test: np.ndarray,
+    labels: ArrayLike | None = None,
+    split: str = "test",
+    blur: float = 0.016,
+    repeated: int = 100,
+    seed: int = 0,
+) -> list[Rung]:
+    """Measures real images with damage of known kinds, so that a model's figures can be read against them.
+
+    The first half of the images is the reference, the second half is what is damaged: all rows, and a model measured
+    against the same first half, have equal numbers of samples.
+
+    Args:
+        judge: a `Judge` or a `NeighborJudge`.
+        real_test: (n, H, W, C) real images that no model was trained on, in random order.
+        labels: (n,) their classes; without them, what the judge sees.
+        split: where they are from.
+        blur: standard deviation of the blur, as a share of the images' shorter side.
+        repeated: different images in the row that repeats them.
+        seed: of the noise, of the choice of images, and of KID's subsets.
+
+    Returns:
+        Rows in the order: real, blurred, one class absent, few images repeated, class means, noise.
+
+    Raises:
+        UsageError: too few images, or a judge that sees no classes.
+
+    Example:
+        ```python
+        for name, figures in ladder(judge, test_images, test_labels):
+            print(f"{name:20} {figures['fd'].value:8.2f}")
+        ```
+    """
+    from scipy.ndimage import gaussian_filter
+
+    images = np.asarray(real_test)
+    half = len(images) // 2
+    repeated = whole("repeated", repeated)
+    if half < max(repeated, 2):
+        raise UsageError(f"there are {len(images)} images; expected at least {2 * max(repeated, 2)}")
+    if not callable(judge):
+        raise UsageError(f"{judge.name} sees no classes; use metrics.Judge")
+    reference, other = judge(images[:half]), images[half : 2 * half]
+    labels = judge.labels(other) if labels is None else class_labels("labels", labels, len(images))[half : 2 * half]
+    if other.dtype == np.uint8:
+        other = other / np.float32(127.5) - np.float32(1)
+    rng = np.random.default_rng(seed)
+    classes = np.unique(labels)
+    if len(classes) < 2:
+        raise UsageError(f"all images are of class {classes[0]}; expected at least 2 classes")
+    sigma = blur * min(other.shape[1:3])
+    rest = other[labels != classes[-1]]
+    means = np.zeros((classes[-1] + 1, *other.shape[1:]), np.float32)
+    for label in classes:
+        means[label] = other[labels == label].mean(axis=0)
+    damaged = {
+        "real": other,
+        "blurred": gaussian_filter(other, (0, sigma, sigma, 0)),
+        f"{len(classes) - 1} of {len(classes)} classes": rest[np.arange(half) % len(rest)],
+        f"{repeated} repeated": other[rng.choice(half, repeated, replace=False)][np.arange(half) % repeated],
+        "class means": means[labels],
+        "noise": rng.uniform(-1, 1, other.shape).astype(np.float32),
+    }
+    return [
+        Rung(name, _figures(judge, reference.features, fake, split, None, 5, seed)) for name, fake in damaged.items()
+    ]

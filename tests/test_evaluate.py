@@ -1,0 +1,102 @@
+"""`evaluate`: the same run gives the same figures, and what is measured suits the model."""
+
+import json
+
+import numpy as np
+import pytest
+from tiny import make
+
+import keras_gen
+from keras_gen import data
+from keras_gen.cli.main import main
+from keras_gen.errors import UsageError
+from keras_gen.evaluation import evaluate
+from keras_gen.feed import Examples
+
+
+@pytest.fixture(scope="module", autouse=True)
+def cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_GEN_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+@pytest.fixture(scope="module")
+def digits():
+    return data.examples("digits", "train"), data.examples("digits", "test")
+
+
+class Replaying(keras_gen.GAN):
+    """A generator that hands out given images: the best that a model can do, or the worst."""
+
+    given = None
+
+    def sample(self, n, seed=0, **_):
+        return self.given[:n]
+
+
+def replaying(images):
+    model = Replaying(image_shape=(8, 8, 1), latent_dim=2, hidden=(2,))
+    model.given = images.astype(np.float32) / 127.5 - 1
+    return model
+
+
+def test_real_images_pass_training_images_are_copies_and_noise_fails(digits):
+    train, test = digits
+    order = np.random.default_rng(0).permutation(len(test))
+    held_out = test.arrays["image"][order][148:296]
+    real, copied = evaluate(replaying(held_out), *digits), evaluate(replaying(train.arrays["image"]), *digits)
+    noise = evaluate(replaying(np.random.default_rng(0).integers(0, 255, held_out.shape)), *digits)
+    assert real.metrics["fd"] == pytest.approx(real.ladder["real"]["fd"], rel=1e-3)
+    assert real.metrics["fd"] < 0.2 * noise.metrics["fd"]
+    assert noise.metrics["coverage"] < 0.5 * real.metrics["coverage"]
+    assert copied.metrics["copies"] == 1 and real.metrics["copies"] < 0.1
+    assert real.protocol["n_real"] == real.protocol["n_fake"] == 148
+    assert [judge["kind"] for judge in real.protocol["judges"]] == ["cnn", "neighbors"]
+
+
+def test_a_likelihood_and_reconstructions_are_measured_where_there_are_any(digits):
+    found = evaluate(make("vae", latent_dim=2, binarize="none"), *digits).metrics
+    assert found["nll"] > 0 and found["bits_per_dimension"] == pytest.approx(found["nll"] / 64 / np.log(2))
+    assert {"test_loss", "reconstruction_psnr", "reconstruction_ssim"} <= set(found)
+    assert not {"nll", "reconstruction_psnr"} & set(evaluate(make("gan"), *digits).metrics)
+
+
+def test_data_without_labels_or_of_too_few_images_are_refused(digits):
+    train, test = digits
+    with pytest.raises(UsageError, match="no labels"):
+        evaluate(make("gan"), train, Examples({"image": test.arrays["image"]}))
+    with pytest.raises(UsageError, match="50 test images; expected at least 200"):
+        evaluate(make("gan"), train, Examples({name: value[:50] for name, value in test.arrays.items()}))
+
+
+def test_the_command_writes_the_same_report_twice(tmp_path, capsys):
+    run = tmp_path / "run"
+    train = ["train", "dcgan", "--set", "width=4", "--steps", "3", "--output", str(run)]
+    assert main(train) == 0
+    assert main(["evaluate", str(run)]) == 0
+    first = (run / "evaluation.json").read_bytes()
+    assert "fd" in capsys.readouterr().out
+    assert main(["evaluate", str(run)]) == 0
+    assert (run / "evaluation.json").read_bytes() == first
+    assert set(json.loads(first)) == {"metrics", "protocol", "ladder"}
+    (run / "card.json").unlink()
+    assert main(["evaluate", str(run)]) == 2
+    assert "--data" in capsys.readouterr().err
+
+
+def test_benchmark_prints_medians_of_seeds_and_ends_with_one_json_line(tmp_path, capsys, monkeypatch):
+    from keras_gen import recipes
+
+    arguments = ["benchmark", "vae", "--steps", "3", "--seeds", "2", "--set", "hidden=(4,)", "--output", str(tmp_path)]
+    monkeypatch.setattr(recipes, "THRESHOLDS", {("vae", "digits"): {"test_loss": ("<=", 1000.0)}})
+    assert main(arguments) == 0
+    result = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (result["model"], result["data"], result["steps"], result["seeds"]) == ("vae", "digits", 3, 2)
+    assert result["passed"] and result["thresholds"] == {"test_loss": ["<=", 1000.0]}
+    runs = [json.loads((tmp_path / f"seed-{seed}" / "evaluation.json").read_text()) for seed in (0, 1)]
+    fds = sorted(run["metrics"]["fd"] for run in runs)
+    assert result["metrics"]["fd"] == {"median": pytest.approx(sum(fds) / 2), "min": fds[0], "max": fds[1]}
+    monkeypatch.setattr(recipes, "THRESHOLDS", {("vae", "digits"): {"test_loss": ("<=", 1.0)}})
+    assert main(arguments) == 1  # finished runs are only evaluated
+    assert not json.loads(capsys.readouterr().out.splitlines()[-1])["passed"]

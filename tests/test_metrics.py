@@ -1,0 +1,582 @@
+"""The metrics against closed forms, against straightforward references, and against each other."""
+
+import math
+import tracemalloc
+
+import numpy as np
+import pytest
+import scipy.linalg
+from tiny import real_digits, shared
+
+from keras_gen import data, metrics
+from keras_gen.errors import UsageError
+from keras_gen.feed import Examples
+
+RNG = np.random.default_rng(0)
+REAL = RNG.normal(size=(150, 6)) @ RNG.normal(size=(6, 6)) + 1
+FAKE = RNG.normal(size=(120, 6)) * 1.3 + 0.5
+
+
+# Straightforward references, from the definitions.
+
+
+def reference_fd(real, fake):
+    mean, other = real.mean(0), fake.mean(0)
+    a, b = np.cov(real, rowvar=False), np.cov(fake, rowvar=False)
+    return np.sum((mean - other) ** 2) + np.trace(a + b - 2 * scipy.linalg.sqrtm(a @ b)).real
+
+
+def reference_kid(real, fake):
+    def kernel(x, y):
+        return (np.dot(x, y) / len(x) + 1) ** 3
+
+    def within(x):
+        n = len(x)
+        return sum(kernel(x[i], x[j]) for i in range(n) for j in range(n) if i != j) / (n * (n - 1))
+
+    return within(real) + within(fake) - 2 * np.mean([[kernel(x, y) for y in fake] for x in real])
+
+
+def reference_neighborhoods(real, fake, k):
+    def distances(x, y):
+        return np.array([[math.dist(a, b) for b in y] for a in x])
+
+    radius, fake_radius = (np.sort(distances(x, x), axis=1)[:, k] for x in (real, fake))  # column 0 is the point itself
+    cross = distances(real, fake)
+    return (
+        np.mean([(cross[:, j] <= radius).any() for j in range(len(fake))]),
+        np.mean([(cross[i] <= fake_radius).any() for i in range(len(real))]),
+        np.sum(cross <= radius[:, None]) / (k * len(fake)),
+        np.mean([cross[i].min() <= radius[i] for i in range(len(real))]),
+    )
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+def test_agreement_with_straightforward_references(kind):
+    real, fake = REAL.astype(kind), FAKE.astype(kind)
+    wide_real, wide_fake = real.astype(np.float64), fake.astype(np.float64)
+    assert metrics.frechet_distance(real, fake) == pytest.approx(reference_fd(wide_real, wide_fake), abs=1e-6)
+    ours = metrics.kid(real[:60], fake[:60], subsets=1)
+    assert ours == pytest.approx((reference_kid(wide_real[:60], wide_fake[:60]), 0), abs=1e-6)
+    for k in (1, 5):
+        expected = reference_neighborhoods(wide_real, wide_fake, k)
+        assert metrics.neighborhoods(real, fake, k) == pytest.approx(expected, abs=1e-6)
+        assert metrics.precision_recall(real, fake, k) == pytest.approx(expected[:2], abs=1e-6)
+        assert metrics.density_coverage(real, fake, k) == pytest.approx(expected[2:], abs=1e-6)
+        assert 0.05 < min(expected[:3]) and max(expected) < 0.99, "an expected value that tells nothing"
+
+
+# Frechet distance
+
+
+def test_frechet_distance_of_normal_laws_in_closed_form():
+    d, mean, scale = 7, RNG.normal(size=7), 2.5
+    law, other = (np.zeros(d), np.eye(d)), (mean, scale**2 * np.eye(d))
+    assert metrics.frechet_distance(law, other) == pytest.approx(np.sum(mean**2) + d * (1 - scale) ** 2, abs=1e-9)
+    assert metrics.frechet_distance(law, law) == pytest.approx(0, abs=1e-9)
+    singular = (np.zeros(d), np.diag([1.0, 4, 0, 0, 0, 0, 0]))
+    assert metrics.frechet_distance(law, singular) == pytest.approx(0 + 1 + 5, abs=1e-9)
+    assert metrics.frechet_distance(singular, law) == pytest.approx(0 + 1 + 5, abs=1e-9)
+
+
+def test_frechet_distance_of_ones_and_nines():
+    def features(value):
+        out = np.full((100, 2), float(value))
+        out[::2, 1] = 2
+        return out
+
+    assert metrics.frechet_distance(features(1), features(9)) == pytest.approx(89.091, abs=1e-3)
+
+
+def test_frechet_distance_of_two_draws_of_one_law_is_its_known_bias():
+    d, n = 64, 5000
+    rng = np.random.default_rng(0)
+    draws = [metrics.frechet_distance(*rng.normal(0, 3, (2, n, d))) / 9 for _ in range(5)]
+    assert np.mean(draws) == pytest.approx(0.442, rel=0.02)
+
+
+def test_moments_in_blocks_equal_those_of_the_whole():
+    whole = metrics.Moments(REAL)
+    parts = metrics.Moments()
+    for first in range(0, len(REAL), 37):
+        assert parts.update(REAL[first : first + 37]) is parts
+    for moments in (whole, parts):
+        assert moments.count == len(REAL)
+        np.testing.assert_allclose(moments.mean, REAL.mean(0), atol=1e-12)
+        np.testing.assert_allclose(moments.covariance, np.cov(REAL, rowvar=False), atol=1e-12)
+    assert metrics.frechet_distance(parts, FAKE) == pytest.approx(metrics.frechet_distance(REAL, FAKE), abs=1e-9)
+    # Far from the origin, where the sum of squares loses everything.
+    far = metrics.Moments(1e6 + REAL[:70]).update(1e6 + REAL[70:])
+    np.testing.assert_allclose(far.covariance, np.cov(REAL, rowvar=False), rtol=1e-6)
+
+
+def test_moments_and_kid_hold_no_second_copy_of_the_features(monkeypatch):
+    monkeypatch.setattr(metrics.distance, "_BLOCK", 2**17)  # 1 MiB
+    features = np.random.default_rng(0).standard_normal((20_000, 128), np.float32)
+    metrics.kid(features[:10], features[:10], subsets=1)  # what is imported at the first call is not counted
+    tracemalloc.start()
+    moments = metrics.Moments(features)
+    kid = metrics.kid(features, features, subsets=2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8 * 2**20, "all in float64 are 20 MB"
+    np.testing.assert_allclose(moments.covariance, np.cov(features, rowvar=False), atol=1e-6)
+    assert abs(kid.mean) < 0.01
+
+
+def test_neighborhoods_hold_no_matrix_of_all_distances_and_no_second_copy(monkeypatch):
+    monkeypatch.setattr(metrics.distance, "_BLOCK", 2**17)  # 1 MiB
+    features = np.random.default_rng(0).standard_normal((3000, 200), np.float32)
+    metrics.neighborhoods(features[:10], features[:10])  # what is imported at the first call is not counted
+    tracemalloc.start()
+    in_blocks = metrics.neighborhoods(features[:2000], features[1000:])
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 5 * 2**20, "all distances are 32 MB"
+    monkeypatch.undo()
+    assert in_blocks == metrics.neighborhoods(features[:2000], features[1000:])
+
+
+@pytest.mark.slow
+def test_fifty_thousand_rows_of_2048_features_fit_in_a_gibibyte():
+    rng = np.random.default_rng(0)
+    tracemalloc.start()
+    features = np.empty((50_000, 2048), np.float32)
+    for first in range(0, len(features), 5000):
+        features[first : first + 5000] = rng.standard_normal((5000, 2048), np.float32)
+    moments = metrics.Moments(features)
+    distance = metrics.frechet_distance(moments, (np.zeros(2048), np.eye(2048)))
+    assert metrics.kid(features, features[::-1], subsets=5).mean == pytest.approx(0, abs=1e-2)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 2**30
+    assert distance == pytest.approx(2048 * 2049 / 4 / 50_000 + 2048 / 50_000, rel=0.05)  # one draw against the law
+
+
+# KID
+
+
+def test_kid_is_unbiased_and_may_be_negative():
+    rng = np.random.default_rng(1)
+    values = np.array([metrics.kid(*rng.normal(size=(2, 60, 4)), subsets=1).mean for _ in range(400)])
+    assert abs(values.mean()) < 3 * values.std() / math.sqrt(len(values))
+    assert 0.3 < np.mean(values < 0) < 0.8
+    assert metrics.kid(REAL, REAL + 1).mean > 5 * values.std()
+
+
+def test_kid_depends_on_its_seed_alone_and_averages_subsets():
+    one, again, other = (metrics.kid(REAL, FAKE, 20, 50, seed) for seed in (0, 0, 1))
+    assert one == again != other and one.std > 0
+    assert metrics.kid(REAL[:120], FAKE, 3, 5000).std == pytest.approx(0, abs=1e-9), "each subset is the whole"
+
+
+# Precision, recall, density, coverage
+
+
+def test_neighborhoods_of_one_law_in_a_thousand_dimensions():
+    rng = np.random.default_rng(0)
+    real, fake = rng.standard_normal((2, 10_000, 1000), np.float32)
+    found = metrics.neighborhoods(real, fake, k=5)
+    assert found == pytest.approx((0.477, 0.471, 1.056, 0.974), abs=0.02)
+
+
+def test_neighborhoods_tell_dropped_modes_from_bad_samples():
+    rng = np.random.default_rng(0)
+    modes = np.array([[-9.0, 0], [9, 0]])
+    real = modes[np.arange(400) % 2] + rng.normal(size=(400, 2))
+    dropped = modes[0] + rng.normal(size=(400, 2))
+    spread = rng.uniform(-30, 30, (400, 2))
+    found = metrics.neighborhoods(real, dropped)
+    assert found.precision > 0.95 and found.recall < 0.6 and found.coverage < 0.55
+    found = metrics.neighborhoods(real, spread)
+    assert found.precision < 0.2 and found.recall > 0.9 and found.density < 0.2
+
+
+def test_a_copy_of_the_real_set_has_every_share_1():
+    # Far from the origin and repeated, so that some balls have radius 0 and distances are rounded.
+    real = np.repeat(REAL, 7, axis=0).astype(np.float32) + 100
+    found = metrics.neighborhoods(real, real.copy())
+    assert (found.precision, found.recall, found.coverage) == (1, 1, 1)
+
+
+# Copies
+
+
+def test_copies_are_found_and_new_draws_of_the_law_are_not():
+    rng = np.random.default_rng(0)
+    train, held_out, new = rng.normal(size=(3, 1000, 5))
+    held_out = held_out[:400]
+    copied = np.concatenate([train[100:150] + 1e-4, new[:50]])
+    found = metrics.nearest_neighbor_copies(copied, train, held_out)
+    assert found.share == pytest.approx(0.5, abs=0.04)
+    np.testing.assert_array_equal(found.index[:50], np.arange(100, 150))
+    assert found.distance[:50].max() < found.threshold
+    assert metrics.nearest_neighbor_copies(new, train, held_out).share < 0.025
+    assert metrics.nearest_neighbor_copies(new, train, held_out, 0.5).share == pytest.approx(0.5, abs=0.06)
+
+
+# Labels
+
+
+def test_class_histogram_entropy_and_the_rarest_class():
+    found = metrics.class_histogram([0, 0, 1, 2], 4)
+    np.testing.assert_array_equal(found.counts, [2, 1, 1, 0])
+    assert found.entropy == pytest.approx(1.5 * math.log(2)) and found.rarest == 0
+    assert metrics.class_histogram(np.arange(50) % 10, 10)[1:] == pytest.approx((math.log(10), 0.1))
+
+
+def test_label_agreement():
+    assert metrics.label_agreement([0, 1, 2, 3], np.array([0, 1, 3, 3])) == 0.75
+
+
+def test_classifier_accuracy_score_is_low_for_fakes_of_other_classes_or_without_variety():
+    images, labels = real_digits(1500)
+    train, test = slice(0, 750), slice(750, None)
+    real = metrics.classifier_accuracy_score(images[train], labels[train], images[test], labels[test])
+    wrong = metrics.classifier_accuracy_score(images[train], (labels[train] + 1) % 10, images[test], labels[test])
+    one = metrics.classifier_accuracy_score(images[:40], np.zeros(40, int), images[test], labels[test])
+    assert real > 0.85 and wrong < 0.1
+    few = labels[train] < 2  # what is trained on them knows two digits only
+    two = metrics.classifier_accuracy_score(images[train][few], labels[train][few], images[test], labels[test])
+    assert 0.15 < two <= np.mean(labels[test] < 2)
+    assert one == np.mean(labels[test] == 0)
+
+    class Nearest:
+        def fit(self, x, y):
+            assert x.shape == (750, 8, 8, 1), "images stay images"
+            self.y = y
+            return self
+
+        def predict(self, x):
+            return np.full(len(x), self.y[0])
+
+    own = metrics.classifier_accuracy_score(images[train], labels[train], images[test], labels[test], Nearest())
+    assert own == np.mean(labels[test] == labels[0])
+
+
+# Mixtures, bits, pixels, paths
+
+
+def test_mode_coverage_of_the_ring_of_eight():
+    angle = np.arange(8) * math.pi / 4
+    centers = 2 * np.stack([np.cos(angle), np.sin(angle)], axis=1)
+    rng = np.random.default_rng(0)
+    true = centers[np.arange(40_000) % 8] + 0.02 * rng.normal(size=(40_000, 2))
+    found = metrics.mode_coverage(true, centers, 0.02)
+    assert found.modes == 8 and found.good == pytest.approx(0.9889, abs=0.002)
+    assert found.counts.sum() == round(found.good * 40_000)
+    few = np.concatenate([true[::8][:500], true[1::8][:20], true[2::8][:19], np.zeros((61, 2))])
+    few[500:539] = np.concatenate([np.tile(centers[1], (20, 1)), np.tile(centers[2], (19, 1))])
+    found = metrics.mode_coverage(few, centers, 0.02)
+    assert found.modes == 2, "twenty good samples make a mode, nineteen do not"
+    assert tuple(found.counts[1:]) == (20, 19, 0, 0, 0, 0, 0)
+    assert metrics.mode_coverage([[0.0, 3.1], [0, 2.9]], [[0.0, 0]], 1).good == 0.5
+
+
+def test_bits_per_dimension():
+    assert metrics.bits_per_dimension(784 * math.log(2), 784) == pytest.approx(1)
+    np.testing.assert_allclose(metrics.bits_per_dimension([0.0, 12 * math.log(256)], 12), [0, 8])
+
+
+@pytest.mark.parametrize("kind", ["float", "uint8"])
+def test_psnr_by_hand(kind):
+    image = np.zeros((2, 4, 4, 3), np.float32 if kind == "float" else np.uint8)
+    other = image + image.dtype.type(0.5 if kind == "float" else 51)
+    ratio = 4 if kind == "float" else 5  # peak over error
+    np.testing.assert_allclose(metrics.psnr(image, other), [20 * math.log10(ratio)] * 2, rtol=1e-5)
+    assert np.isinf(metrics.psnr(image, image)).all()
+
+
+def test_ssim_by_hand_where_the_window_is_the_image():
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, (3, 3, 3, 1)).astype(np.float32)
+    y = np.clip(x + rng.normal(0, 0.3, x.shape), -1, 1).astype(np.float32)
+    window = np.exp(-np.array([1, 0, 1]) / (2 * 1.5**2))
+    window = (np.outer(window, window) / window.sum() ** 2)[None, :, :, None]
+    mean, other = ((window * z).sum((1, 2, 3)) for z in (x, y))
+    variance, its, both = (
+        (window * p).sum((1, 2, 3)) - m for p, m in ((x * x, mean**2), (y * y, other**2), (x * y, mean * other))
+    )
+    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
+    by_hand = (2 * mean * other + c1) * (2 * both + c2) / ((mean**2 + other**2 + c1) * (variance + its + c2))
+    np.testing.assert_allclose(metrics.ssim(x, y), by_hand, atol=1e-5)
+    images = real_digits(4)[0]
+    np.testing.assert_allclose(metrics.ssim(images, images), 1, atol=1e-5)
+    assert metrics.ssim(images, images[::-1]).max() < 0.8
+
+
+def test_displacement_errors_by_hand_and_for_the_best_of_several():
+    truth = np.zeros((2, 3, 2))
+    straight = truth + np.array([3.0, 4.0])  # 5 m off at every step
+    late = np.zeros((2, 3, 2))
+    late[:, -1] = [6.0, 8.0]  # 10 m off, at the end only
+    assert metrics.displacement_errors(straight, truth) == pytest.approx((5, 5))
+    assert metrics.displacement_errors(late, truth) == pytest.approx((10 / 3, 10))
+    assert metrics.displacement_errors(np.stack([straight, late]), truth) == pytest.approx((10 / 3, 5))
+    mixed = np.stack([np.stack([straight[0], truth[1]]), np.stack([truth[0], straight[1]])])
+    assert metrics.displacement_errors(mixed, truth) == (0, 0), "the best is chosen for each path"
+
+
+# Figures
+
+
+def figure(value=1.0, digest="a" * 16):
+    return metrics.Figure(value, 100, 90, "test", "cnn of digits, 64 features", digest)
+
+
+def test_a_figure_says_what_it_was_measured_on():
+    one, two = figure(1.0), figure(2.0)
+    assert str(one) == "1 (100 real of test, 90 fake, cnn of digits, 64 features aaaaaaaa)" and float(one) == 1
+    assert one < two and two > one and one <= two and two >= one and two - one == 1 and two / one == 2
+    assert metrics.side_by_side([one, two]) == (one, two)
+
+
+def test_figures_on_different_features_are_never_put_side_by_side():
+    one, other = figure(), figure(digest="b" * 16)
+    for compared in (
+        lambda: one < other,
+        lambda: one > other,
+        lambda: one <= other,
+        lambda: one >= other,
+        lambda: one - other,
+        lambda: one / other,
+        lambda: min(one, other),
+        lambda: metrics.side_by_side([one, one, other]),
+    ):
+        with pytest.raises(UsageError, match="cannot be compared"):
+            compared()
+    with pytest.raises(UsageError, match="is no Figure"):
+        metrics.side_by_side([one, 2.0])
+
+
+# Judges
+
+QUICK = {"filters": 16, "least_steps": 200, "epochs": 1}
+
+
+def halves():
+    images, labels = real_digits(1797)
+    classes = tuple("0123456789")
+    return (
+        Examples({"image": images[part], "label": labels[part]}, classes, "digits")
+        for part in (slice(1500), slice(1500, None))
+    )
+
+
+@pytest.fixture(scope="module")
+def judges():
+    train, test = halves()
+    return metrics.Judge.train(train, test, recipe=QUICK), metrics.NeighborJudge.train(train, test)
+
+
+def test_both_judges_recognize_digits_and_speak_one_language(judges):
+    images, labels = real_digits(1797)
+    images, labels = images[1500:], labels[1500:]
+    for judge, least, size in zip(judges, (0.85, 0.85), (64, None), strict=True):
+        seen = judge(images)
+        assert judge.accuracy > least
+        assert judge.accuracy == np.mean(judge.labels(images) == labels)
+        assert seen.features.dtype == np.float32 and seen.labels.dtype == np.int32
+        assert seen.features.shape == (297, size or seen.features.shape[1]) and judge.classes == 10
+        np.testing.assert_array_equal(seen.features, judge.features(images))
+        gray = np.rint((images + 1) * 127.5).astype(np.uint8)
+        assert np.mean(judge.labels(gray) == seen.labels) > 0.99
+        assert len(judge.digest) == 16
+    assert judges[0].digest != judges[1].digest
+    train, test = halves()
+    for judge, most in ((judges[1], 64), (metrics.NeighborJudge.train(train, test, recipe={"components": 10}), 10)):
+        whitened = judge.features(train.arrays["image"])
+        assert 10 <= whitened.shape[1] <= most
+        np.testing.assert_allclose(np.cov(whitened, rowvar=False), np.eye(whitened.shape[1]), atol=1e-3)
+
+
+def test_a_judge_depends_on_its_data_recipe_and_seed_alone(judges):
+    import keras
+
+    keras.utils.set_random_seed(99)
+    few = [Examples({k: v[:256] for k, v in part.arrays.items()}, part.classes) for part in halves()]
+    quick = {**QUICK, "least_steps": 10}
+    one = metrics.Judge.train(*few, recipe=quick)
+    keras.utils.set_random_seed(1)
+    again = metrics.Judge.train(*few, recipe=quick)
+    assert one.digest == again.digest and one.accuracy == again.accuracy
+    assert metrics.Judge.train(*few, seed=1, recipe=quick).digest != one.digest
+    neighbor = metrics.NeighborJudge.train(*few)
+    assert neighbor.digest == metrics.NeighborJudge.train(*few).digest != judges[1].digest
+
+
+def test_a_judge_shuffles_examples_that_are_sorted_by_class():
+    train, test = halves()
+    order = np.argsort(train.arrays["label"], kind="stable")
+    by_class = Examples({name: value[order] for name, value in train.arrays.items()}, train.classes)
+    judge = metrics.Judge.train(
+        by_class, test, recipe={"filters": 16, "least_steps": 60, "epochs": 1, "batch_size": 32}
+    )
+    assert judge.accuracy > 0.6
+
+
+def test_a_judge_is_kept_by_data_recipe_and_seed(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_GEN_CACHE", str(tmp_path))
+    train, test = halves()
+    quick = {"filters": 4, "least_steps": 5, "epochs": 0}
+    made = metrics.Judge.for_data(train, test, recipe=quick)
+    (kept,) = tmp_path.rglob("*.npz")
+    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [kept], "nothing else is left"
+    monkeypatch.setattr(metrics.Judge, "train", lambda *_: pytest.fail("it was trained again"))
+    found = metrics.Judge.for_data(train, test, recipe=quick)
+    assert (found.digest, found.accuracy, found.name) == (made.digest, made.accuracy, "digits")
+    images = real_digits(20)[0]
+    np.testing.assert_array_equal(found.features(images), made.features(images))
+    monkeypatch.undo()
+    monkeypatch.setenv("KERAS_GEN_CACHE", str(tmp_path))
+    metrics.Judge.for_data(train, test, seed=1, recipe=quick)
+    metrics.Judge.for_data(train, test, recipe={**quick, "dropout": 0.1})
+    metrics.Judge.for_data(test, test, recipe=quick)
+    assert len(list(tmp_path.rglob("*.npz"))) == 4
+    kept.write_bytes(kept.read_bytes()[:-100])  # a damaged one is made anew
+    assert metrics.Judge.for_data(train, test, recipe=quick).digest == made.digest
+
+
+def test_a_judge_by_name_holds_out_what_the_set_does_not(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_GEN_CACHE", str(tmp_path))
+    neighbor = metrics.NeighborJudge.for_data("digits")
+    assert neighbor.name == "digits" and neighbor.accuracy > 0.85
+    assert (
+        neighbor.digest == metrics.NeighborJudge.train(data.examples("digits"), data.examples("digits", "test")).digest
+    )
+    images, labels = real_digits(700)
+    held_out = metrics.NeighborJudge.for_data(Examples({"image": images, "label": labels}))
+    assert len(held_out.neighbors._fit_X) == 600 and held_out.accuracy < 1
+    np.savez(
+        tmp_path / "train_only.npz", x_train=np.rint((images + 1) * 127.5).astype(np.uint8)[..., 0], y_train=labels
+    )
+    assert len(metrics.NeighborJudge.for_data(tmp_path / "train_only.npz").neighbors._fit_X) == 600
+
+
+def test_a_cache_that_cannot_be_written_costs_a_warning_only(tmp_path, monkeypatch):
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("KERAS_GEN_CACHE", str(tmp_path / "file"))
+    train, test = halves()
+    with pytest.warns(UserWarning, match="the judge is not kept: cannot write"):
+        metrics.Judge.for_data(train, test, recipe={"filters": 4, "least_steps": 2, "epochs": 0})
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_compare_measures_one_model_in_figures(judges, which):
+    judge = judges[which]
+    images, labels = real_digits(1797)
+    real, fake = images[:300], images[300:600]
+    found = metrics.compare(judge, real, fake, split="train", asked=labels[300:600])
+    features = judge.features(real), judge.features(fake)
+    assert found["fd"].value == metrics.frechet_distance(*features)
+    assert found["kid"].value == metrics.kid(*features).mean
+    assert found["coverage"].value == metrics.neighborhoods(*features).coverage
+    assert found["label_agreement"].value == np.mean(judge.labels(fake) == labels[300:600])
+    assert found["rarest_class"].value == np.bincount(judge.labels(fake), minlength=10).min() / 300
+    assert {(f.n_real, f.n_fake, f.split, f.digest) for f in found.values()} == {(300, 300, "train", judge.digest)}
+    assert found == metrics.compare(judge, real, fake, split="train", asked=labels[300:600]), "twice the same"
+
+
+def test_the_ladder_s_rows_are_what_they_say(judges):
+    images, labels = real_digits(1000)
+    rows = metrics.ladder(judges[0], images, labels, repeated=30)
+    names = ["real", "blurred", "9 of 10 classes", "30 repeated", "class means", "noise"]
+    assert [row.name for row in rows] == names
+    metrics.side_by_side(figure for row in rows for figure in row.figures.values())
+    figures = {row.name: {key: float(value) for key, value in row.figures.items()} for row in rows}
+    assert all(row.figures["fd"].n_real == row.figures["fd"].n_fake == 500 for row in rows)
+    distances = [figures[name]["fd"] for name in names]
+    assert (
+        distances[0] < 1.5 * distances[1] and distances[0] < distances[2] < distances[3] < distances[4] < distances[5]
+    )
+    assert figures["9 of 10 classes"]["rarest_class"] < 0.02 < figures["real"]["rarest_class"]
+    assert figures["30 repeated"]["coverage"] < 0.5 * figures["real"]["coverage"]
+    assert figures["class means"]["recall"] < 0.1 and figures["noise"]["precision"] < 0.1
+
+
+@pytest.mark.slow
+def test_the_judges_on_mnist(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_GEN_CACHE", str(tmp_path))
+    path = shared("mnist.npz")
+    test = data.examples(path, "test").arrays
+    for judge, least in ((metrics.Judge.for_data(path), 0.99), (metrics.NeighborJudge.for_data(path), 0.95)):
+        assert judge.accuracy >= least
+        rows = metrics.ladder(judge, test["image"], test["label"])
+        distances = [row.figures["fd"].value for row in rows]
+        assert distances == sorted(distances), "the ladder comes out in order"
+
+
+# The extractor for users with a network
+
+
+def test_inception_without_a_network_says_so_in_one_line(tmp_path, monkeypatch):
+    import keras
+
+    monkeypatch.setattr(keras.src.utils.file_utils.config, "keras_home", lambda: str(tmp_path))
+    for name in ("http_proxy", "https_proxy", "HTTPS_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
+    with pytest.raises(UsageError, match="weights cannot be had: .*connect to the network") as caught:
+        metrics.Inception()
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_inception_maps_images_of_any_size_to_2048_features():
+    images = real_digits(3)[0]
+    inception = metrics.Inception(weights=None)
+    features = inception.features(images)
+    assert features.shape == (3, 2048) and features.dtype == np.float32
+    gray = np.rint((images + 1) * 127.5).astype(np.uint8)
+    np.testing.assert_allclose(inception.features(gray.repeat(3, axis=-1)), features, atol=1e-2)
+    found = metrics.compare(inception, np.repeat(images, 3, 0), np.repeat(images, 3, 0))
+    assert "rarest_class" not in found and found["fd"].features == "inception, 2048 features"
+
+
+# What is refused
+
+GOOD = np.zeros((10, 2))
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: metrics.frechet_distance(GOOD, GOOD[:, :1]), "2 features and fake 1"),
+        (lambda: metrics.frechet_distance(GOOD, GOOD[:1]), "1 rows; expected at least 2"),
+        (lambda: metrics.frechet_distance(GOOD, GOOD * np.nan), "NaN"),
+        (lambda: metrics.frechet_distance((np.zeros(2), np.eye(3)), GOOD), "expected .d,. and .d, d."),
+        (lambda: metrics.frechet_distance(np.zeros(3), GOOD), "expected .n, d."),
+        (lambda: metrics.frechet_distance(np.array([["a"]]), GOOD), "expected numbers"),
+        (lambda: metrics.Moments().mean, "of 0 rows"),
+        (lambda: metrics.Moments(GOOD).update(GOOD[:, :1]), "1 features; expected 2"),
+        (lambda: metrics.kid(GOOD, GOOD, subsets=0), "subsets is 0"),
+        (lambda: metrics.neighborhoods(GOOD, GOOD, k=10), "10 rows; expected at least 11"),
+        (lambda: metrics.nearest_neighbor_copies(GOOD, GOOD, GOOD, 1.0), "quantile is 1.0"),
+        (lambda: metrics.class_histogram([0, 3], 3), "label 3 is out of range"),
+        (lambda: metrics.class_histogram([0.5], 3), "whole numbers"),
+        (lambda: metrics.label_agreement([0, 1], [0]), "1 entries; expected 2"),
+        (lambda: metrics.classifier_accuracy_score(GOOD, [0] * 10, GOOD[:, :1], [0] * 10), "expected the same"),
+        (lambda: metrics.mode_coverage(GOOD, GOOD[:, :1], 1.0), "as many"),
+        (lambda: metrics.mode_coverage(GOOD, GOOD, 0.0), "above 0"),
+        (lambda: metrics.bits_per_dimension(1.0, 0), "dims is 0"),
+        (lambda: metrics.psnr(np.zeros((1, 4, 4, 1)), np.zeros((1, 4, 4, 3))), "shapes"),
+        (lambda: metrics.psnr(np.full((1, 4, 4, 1), 255.0), np.zeros((1, 4, 4, 1))), "a pixel is 255"),
+        (lambda: metrics.ssim(np.zeros((1, 2, 8, 1)), np.zeros((1, 2, 8, 1))), "2x8 pixels"),
+        (lambda: metrics.displacement_errors(np.zeros((2, 3, 2)), np.zeros((2, 4, 2))), "predicted has shape"),
+        (lambda: metrics.Judge.for_data(Examples({"image": np.zeros((9, 8, 8, 1))})), "with labels"),
+        (lambda: metrics.Judge.for_data("digits", recipe={"epoch": 3}), "did you mean 'epochs'"),
+    ],
+)
+def test_what_does_not_fit_is_refused_in_one_line(call, message):
+    with pytest.raises(UsageError, match=message) as caught:
+        call()
+    assert "\n" not in str(caught.value) and len(str(caught.value)) <= 200
+
+
+def test_judges_refuse_what_they_cannot_see(judges):
+    for judge in judges:
+        with pytest.raises(UsageError, match="this judge expects .n, 8, 8, 1."):
+            judge.features(np.zeros((2, 9, 8, 1), np.float32))
+        with pytest.raises(UsageError, match="are int64"):
+            judge.features(np.zeros((2, 8, 8, 1), np.int64))
+    with pytest.raises(UsageError, match="expected at least 200"):
+        metrics.ladder(judges[0], real_digits(60)[0])

@@ -1,0 +1,104 @@
+"""Each failure of a game is planted, and told by name."""
+
+import warnings
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny import make, real_digits
+
+import keras_gen
+from keras_gen.callbacks import GANHealth, Quality, TraversalImages
+
+IMAGES = real_digits(64)[0]
+
+
+def game(**arguments):
+    keras.utils.set_random_seed(0)
+    model = keras_gen.GAN(image_shape=(8, 8, 1), latent_dim=4, hidden=(16,), seed=0, **arguments)
+    model.compile(d_optimizer=keras.optimizers.SGD(1e-4), g_optimizer=keras.optimizers.SGD(1e-4))
+    return model
+
+
+def watch(model, **arguments):
+    health = GANHealth(IMAGES, every=1, n=32, **arguments)
+    model.fit(IMAGES, batch_size=16, verbose=0, callbacks=[health])
+    return health
+
+
+def test_a_fresh_game_is_healthy_and_measured():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        health = watch(game())
+    assert not health.failures and len(health.history) == 4
+    assert all(found["gradient"] > 1e-4 for found in health.history)
+
+
+def test_collapse_is_told_once():
+    model = game()
+    for variable in model.generator.trainable_variables[:-1]:
+        variable.assign(tf.zeros_like(variable))  # every latent gives the same image
+    with pytest.warns(UserWarning, match="low diversity") as told:
+        health = watch(model)
+    assert sum("low diversity" in str(one.message) for one in told) == 1
+    assert "low_diversity" in health.failures and health.history[0]["diversity"] < 0.3
+
+
+def test_the_minimax_gradient_vanishes_against_a_sure_discriminator_and_the_other_does_not():
+    def against_a_sure_one(adversarial):
+        model = game(adversarial=adversarial)
+        model.discriminator.trainable_variables[-1].assign([-60.0])  # every image is taken for a fake
+        return watch(model).failures
+
+    with pytest.warns(UserWarning, match="vanishing gradient.*non_saturating"):
+        assert against_a_sure_one("minimax") == {"vanishing_gradient"}
+    assert against_a_sure_one("non_saturating") == set()
+
+
+def test_a_discriminator_at_zero():
+    health = GANHealth(every=1)
+    health.set_model(game())
+    with pytest.warns(UserWarning, match="discriminator at zero.*slow the discriminator"):
+        health.look({"d_loss": 0.001, "g_loss": 9.0})
+    critic = GANHealth(every=1)
+    critic.set_model(game(adversarial="wasserstein"))
+    critic.look({"d_loss": -5.0, "g_loss": 1.0})  # a critic's loss may be anything
+    assert not critic.failures
+
+
+def test_nan():
+    health = GANHealth(every=1)
+    health.set_model(game())
+    with pytest.warns(UserWarning, match="nan .*learning rate"):
+        health.look({"d_loss": float("nan"), "g_loss": 1.0})
+
+
+def test_watching_changes_nothing():
+    plain, watched = make("gan-injected"), make("gan-injected")
+    plain.fit(IMAGES, batch_size=16, verbose=0)
+    watched.fit(IMAGES, batch_size=16, verbose=0, callbacks=[GANHealth(IMAGES, every=1, diversity=0)])
+    assert all(np.array_equal(a, b) for a, b in zip(plain.get_weights(), watched.get_weights(), strict=True))
+
+
+def test_quality_is_measured_on_fixed_samples_and_logged():
+    seen = []
+
+    def brightness(images):
+        seen.append(images)
+        return images.mean()
+
+    quality = Quality({"brightness": brightness}, every=2, n=5, seed=3)
+    model = game()
+    history = model.fit(IMAGES, batch_size=16, epochs=2, verbose=0, callbacks=[quality]).history
+    assert len(quality.history["brightness"]) == 4 and history["brightness"][-1] == quality.history["brightness"][-1]
+    assert history["brightness"][-1] == pytest.approx(float(model.sample(5, seed=3).mean()))
+    with pytest.raises(keras_gen.errors.UsageError, match="every is 0"):
+        Quality({}, every=0)
+
+
+def test_traversals_reach_tensorboard(tmp_path):
+    callback = TraversalImages(tmp_path, coordinates=(0, 1), steps=5)
+    make("vae").fit(IMAGES, batch_size=32, verbose=0, callbacks=[callback])
+    assert callback.picture().shape == (2 * 9 - 1, 5 * 9 - 1, 1)
+    assert [path.name for path in tmp_path.iterdir()][0].startswith("events")
