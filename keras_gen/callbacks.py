@@ -16,10 +16,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_gen import files
+from keras_gen import distribution, files
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.monitors import GANHealth, Quality, TraversalImages
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM)
+ASK_EVERY = 0.5  # seconds between two questions among workers
 __all__ = ["Checkpoint", "GANHealth", "LearningRateScheduler", "Quality", "ReduceLROnPlateau", "TraversalImages"]
 
 _NAME = re.compile(r"step-(\d+)\.npz")
@@ -30,7 +32,9 @@ class Checkpoint(keras.callbacks.Callback):
 
     One file holds the weights, every optimizer, moving averages, random states, running metrics and the place in the
     data. It is written beside and renamed, the newest two are kept, and one that holds NaN or infinity is never
-    written. Ctrl-C and SIGTERM end the running step, save, and are then raised again. Arrays and `keras_gen.data` sets
+    written. Ctrl-C and SIGTERM end the running step, save, and are then raised again. Of several workers the chief
+    writes, all read (the folder must be one that they share), and they agree once in half a second on whether a signal
+    has come to any of them. Arrays and `keras_gen.data` sets
     resume exactly; any other data set is drawn again from the start of the epoch, and is exact if its order does not
     change. Other callbacks (`EarlyStopping`, ...) begin anew, and of batch normalization that is not synchronized the
     moving statistics of the first replica are kept.
@@ -53,12 +57,15 @@ class Checkpoint(keras.callbacks.Callback):
         self.folder, self.every, self.every_steps, self.keep = Path(folder), every, every_steps, keep
         self.epoch, self.step, self.steps_done = 0, 0, 0
         self.order = 0  # of the data: which pass the first epoch is, counted over all calls of `fit`
-        self.interrupted: int | None = None
+        self.interrupted: int | None = None  # the signal that ends training, agreed by all workers
         self._means: dict[str, Any] = {}
         self._means_before_test: dict[str, Any] = {}
         self._resumed_at = (-1, 0)
         self._handlers: dict[int, Any] = {}
         self._lock: Any = None
+        self._signal: int | None = None  # that came to this process
+        self._workers: Any = None
+        self._asked_at, self._asked_step, self._next_asked = 0.0, 0, 0
         self._steps_in_epoch: int | None = None
 
     # --- resume ------------------------------------------------------------------------------------------------------
@@ -70,11 +77,22 @@ class Checkpoint(keras.callbacks.Callback):
             The epoch and the step in it to go on from, or `None` if there is no checkpoint.
         """
         self.release()
-        if model.distribute_strategy.extended.should_checkpoint:
+        self._workers = distribution.Workers(model.distribute_strategy)
+        if self._workers.chief:
             self._lock = files.lock(self.folder)
             self._lock.__enter__()
             files.clean(self.folder)
         self._catch_signals()
+        self._workers.wait()  # for the chief, who may have moved an older run out of this folder
+        with model.distribute_strategy.scope():
+            place = self._restore(model)
+        if not self._workers.same(self.steps_done if place else -1):
+            raise UsageError(
+                f"the workers do not see the same checkpoints in {files.shown(self.folder)}; give a folder they share"
+            )
+        return place
+
+    def _restore(self, model):
         for path in reversed(checkpoints(self.folder)):
             try:
                 state, arrays = read(path)
@@ -104,8 +122,9 @@ class Checkpoint(keras.callbacks.Callback):
         Raises:
             UsageError: the checkpoint stands in the middle of an epoch of another length.
         """
-        self._saved_at = time.monotonic()
-        self._steps_saved = self.steps_done
+        self._saved_at = self._asked_at = time.monotonic()
+        self._steps_saved = self._asked_step = self.steps_done
+        self._next_asked = 0
         before, now = self._steps_in_epoch, (self.params or {}).get("steps")
         if self.step and None not in (before, now) and before != now:
             raise UsageError(
@@ -134,11 +153,12 @@ class Checkpoint(keras.callbacks.Callback):
         self.steps_done += step - self.step
         self.step = step
         self._means_before_test = {}
+        late = self._agree()
         if self.interrupted is not None:
             self.model.stop_training = True
             self.save()  # before anything else happens at the end of an epoch
             return
-        self._save_if_due()
+        self._save_if_due(late)
 
     def on_test_begin(self, logs: Any = None) -> None:
         """Keeps the running metrics of the epoch, which a validation is about to overwrite."""
@@ -152,15 +172,39 @@ class Checkpoint(keras.callbacks.Callback):
         if not self.model.stop_training or (steps is not None and self.step >= steps):
             self.epoch, self.step = epoch + 1, 0
         if not self.model.stop_training:
-            self._save_if_due()
+            self._save_if_due(self._agree())
 
     def on_train_end(self, logs: Any = None) -> None:
         """Saves where training ended."""
-        if self._steps_saved != self.steps_done or not checkpoints(self.folder):
+        self._agree(now=True)
+        first = self._workers.count == 1 and not checkpoints(self.folder)
+        if self._steps_saved != self.steps_done or first:
             self.save()
 
-    def _save_if_due(self):
-        late = self.every is not None and time.monotonic() - self._saved_at >= self.every
+    def _agree(self, now=False):
+        """Returns whether it is time to save, by the chief's clock, and learns of signals to other workers.
+
+        Several workers ask each other once in half a second, counted in steps, so that all ask at the same one.
+        """
+        clock = time.monotonic()
+        late = self.every is not None and clock - self._saved_at >= self.every
+        if self._workers.count == 1:
+            self.interrupted = self._signal
+            return late
+        if self.steps_done < self._next_asked and not now:
+            return False
+        steps, seconds = self.steps_done - self._asked_step, clock - self._asked_at
+        numbers = [self._signal == number for number in SIGNALS]
+        *signals, late, seconds = self._workers.sum([*numbers, late and self._workers.chief, seconds])
+        came = [number for number, count in zip(SIGNALS, signals, strict=True) if count]
+        if came:
+            self.interrupted = came[0]
+        pace = seconds / self._workers.count / max(steps, 1)
+        self._asked_at, self._asked_step = clock, self.steps_done
+        self._next_asked = self.steps_done + max(1, int(ASK_EVERY / max(pace, 1e-4)))
+        return bool(late)
+
+    def _save_if_due(self, late):
         far = self.every_steps is not None and self.steps_done - self._steps_saved >= self.every_steps
         if late or far:
             self.save()
@@ -173,8 +217,7 @@ class Checkpoint(keras.callbacks.Callback):
             writes.
         """
         self._saved_at = time.monotonic()
-        if not self.model.distribute_strategy.extended.should_checkpoint:
-            return None
+        # Running metrics are summed over the workers when they are read: every one of them must come here.
         arrays = {name: np.asarray(variable) for name, variable in state_of(self.model).items()}
         arrays.update(self._means_before_test)
         for name, array in arrays.items():
@@ -184,6 +227,9 @@ class Checkpoint(keras.callbacks.Callback):
                     stacklevel=2,
                 )
                 return None
+        if not distribution.is_chief(self.model.distribute_strategy):
+            self._steps_saved = self.steps_done
+            return None
         state = {
             "epoch": self.epoch,
             "step": self.step,
@@ -202,17 +248,19 @@ class Checkpoint(keras.callbacks.Callback):
     # --- signals -----------------------------------------------------------------------------------------------------
 
     def _catch_signals(self):
-        self.interrupted = None
+        self.interrupted = self._signal = None
         if threading.current_thread() is not threading.main_thread():
             return
 
         def remember(number, frame):
-            if self.interrupted is not None:  # asked twice: at once
+            if self._signal is not None:  # asked twice: at once
                 self.release()
                 signal.raise_signal(number)
-            self.interrupted = number
+            self._signal = number
+            if self._workers.count == 1:
+                self.interrupted = number
 
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in SIGNALS:
             if signal.getsignal(number) is signal.SIG_IGN:
                 continue  # as a shell does for background jobs: then Ctrl-C is meant for another program
             self._handlers[number] = signal.signal(number, remember)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_gen.batch import check_shapes, check_values, unpack
 from keras_gen.errors import DamagedError, UsageError
-from keras_gen.feed import Examples
+from keras_gen.feed import Examples, Share
 
 BATCH_SIZE = 32  # as Keras
 
@@ -128,25 +128,53 @@ class Feed:
 
 def training(model, x, y, batch_size, shuffle, steps_per_epoch) -> Feed:
     """Makes the data of a `fit` ready, checking what can be checked before the first step."""
-    examples, serving = _examples(model, x, y, batch_size, model.order_seed() if shuffle else None)
+    splits = max(player.steps for player in model.players())
+    examples, serving = _examples(model, x, y, batch_size, model.order_seed() if shuffle else None, splits)
     if examples is None:
         found: list[Exception] = []
-        data = _checked(model, x, found)
+        data = _checked(model, x, found, splits)
         return Feed(lambda epoch, step: data, steps_per_epoch, False, found)
     steps = steps_per_epoch or examples.steps(serving["batch_size"], serving["drop_remainder"])
-    return Feed(lambda epoch, step: examples.stream(start=epoch * steps + step, **serving), steps, True, [])
+
+    def at(epoch, step):
+        start = epoch * steps + step
+        return _distributed(model, splits, lambda share: examples.stream(start=start, **serving, share=share))
+
+    return Feed(at, steps, True, [])
 
 
-def evaluation(model, x, y, batch_size, feed) -> Any:
-    """Makes the data of an `evaluate` ready: one pass in the stored order; `feed` collects errors in the pipeline."""
+def evaluation(model, x, y, batch_size, feed) -> tuple[Any, int | None]:
+    """Makes the data of an `evaluate` ready: a pass in the stored order; `feed` collects errors in the pipeline.
+
+    Returns:
+        The data, and the steps of a pass where the data do not end by themselves.
+    """
     x, y = pair(x, y)
-    examples, serving = _examples(model, x, y, batch_size, None)
+    examples, serving = _examples(model, x, y, batch_size, None, 1)
     if examples is None:
-        return _checked(model, x, feed.found)
-    return examples.dataset(serving["batch_size"])  # in the stored order, and to the last row
+        return _checked(model, x, feed.found, 1), None
+    size, replicas = serving["batch_size"], model.distribute_strategy.num_replicas_in_sync
+    while 0 < len(examples) % size < replicas:  # every row counts, and every replica needs one
+        size -= 1
+    if replicas == 1:
+        return examples.dataset(size), None
+    return _distributed(model, 1, lambda share: examples.stream(size, share=share)), examples.steps(size)
 
 
-def _examples(model, x, y, batch_size, seed):
+def _distributed(model, splits, make):
+    """Returns the data set of one replica, or one that gives each replica its own part; `make` takes a `Share`."""
+    strategy = model.distribute_strategy
+    if strategy.num_replicas_in_sync == 1:
+        return make(None)
+
+    def pieces(context):
+        count = strategy.num_replicas_in_sync // context.num_input_pipelines
+        return make(Share(strategy.num_replicas_in_sync, context.input_pipeline_id * count, count, splits))
+
+    return strategy.distribute_datasets_from_function(pieces)
+
+
+def _examples(model, x, y, batch_size, seed, splits):
     """Returns arrays, or a data set that remembers its own, as `Examples`; `(None, None)` for everything else."""
     if isinstance(x, tf.data.Dataset):
         examples = getattr(x, "examples", None)
@@ -166,42 +194,37 @@ def _examples(model, x, y, batch_size, seed):
         check_values({name: value[: serving["batch_size"]] for name, value in examples.arrays.items()})
     check_shapes({k: (None, *v.shape[1:]) for k, v in examples.arrays.items()}, model.expects())
     rows = min(serving["batch_size"], len(examples))
-    _check_rows(model, rows)
-    if 0 < len(examples) % rows < _fewest(model):
+    _check_rows(model, rows, splits)
+    if 0 < len(examples) % rows < splits * model.distribute_strategy.num_replicas_in_sync:
         serving = {**serving, "drop_remainder": True}  # too short a last batch for every replica and step to get a row
     return examples, serving
-
-
-def _fewest(model):
-    """Returns the rows of the smallest batch that gives one to every replica and to every step of a player."""
-    return max(player.steps for player in model.players()) * model.distribute_strategy.num_replicas_in_sync
 
 
 def _is_array(value):
     return isinstance(value, np.ndarray) or (tf.is_tensor(value) and hasattr(value, "numpy"))
 
 
-def _check_rows(model, rows):
-    fewest = _fewest(model)
-    if rows < fewest:
-        replicas = model.distribute_strategy.num_replicas_in_sync
+def _check_rows(model, rows, splits):
+    """Refuses a batch that does not give a row to every replica and to every step of a player."""
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    if rows < splits * replicas:
         raise UsageError(
-            f"a batch of {rows} cannot be split into {fewest // replicas} steps of one player on {replicas} replicas; "
-            f"use at least {fewest}"
+            f"a batch of {rows} cannot be split into {splits} steps of one player on {replicas} replicas; "
+            f"use at least {splits * replicas}"
         )
 
 
-def _checked(model, data, found):
+def _checked(model, data, found, splits):
     """Returns the data with its first batch looked at on its way: nothing is drawn twice."""
 
     def look(batch):
         batch = {name: np.asarray(value) for name, value in unpack(batch, model.data_names).items()}
         check_shapes({name: value.shape for name, value in batch.items()}, model.expects())
         check_values({name: value for name, value in batch.items() if name in model.expects()})
-        _check_rows(model, len(next(iter(batch.values()))))
+        _check_rows(model, len(next(iter(batch.values()))), splits)
 
     if isinstance(data, tf.data.Dataset):
-        return _checked_dataset(model, data, look, found)
+        return _checked_dataset(model, data, look, found, splits)
     if isinstance(data, keras.utils.PyDataset):
         look(data[0])
         return data
@@ -222,16 +245,18 @@ def _tuples(first, rest, names):
         yield (unpack(batch, names),)
 
 
-def _checked_dataset(model, data, look, found):
+def _checked_dataset(model, data, look, found, splits):
     if data.cardinality() == 0:
         raise UsageError("the data set is empty: 0 batches; expected at least 1")
     spec = unpack(data.element_spec, model.data_names)
     shapes = {name: getattr(part, "shape", None) for name, part in spec.items()}
     check_shapes({k: None if s is None or s.rank is None else s.as_list() for k, s in shapes.items()}, model.expects())
     seen: list[bool] = []
+    replicas = model.distribute_strategy.num_replicas_in_sync
+    fewest = splits * replicas if replicas > 1 else 0
 
     def inspect(*flat):
-        if not seen:
+        if not seen or len(flat[0]) < fewest:
             seen.append(True)
             try:
                 look(tf.nest.pack_sequence_as(data.element_spec, flat))
@@ -242,9 +267,12 @@ def _checked_dataset(model, data, look, found):
 
     def passed(index, batch):
         flat = tf.nest.flatten(batch)
-        fine = tf.cond(index == 0, lambda: tf.numpy_function(inspect, flat, tf.bool), lambda: True)
+        due = (index == 0) | (tf.shape(flat[0])[0] < fewest)
+        fine = tf.cond(due, lambda: tf.numpy_function(inspect, flat, tf.bool), lambda: True)
         with tf.control_dependencies([fine]):
             return tf.nest.map_structure(tf.identity, batch)
 
-    options = data.options()
-    return data.enumerate().map(passed).prefetch(2).with_options(options)
+    checked = data.enumerate().map(passed)
+    return _distributed(
+        model, splits, lambda share: (share.of(checked) if share else checked).prefetch(2).with_options(data.options())
+    )

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen import config, files, fitting
+from keras_gen import config, distribution, files, fitting
 from keras_gen.batch import Batch, unpack
 from keras_gen.callbacks import Checkpoint
 from keras_gen.draws import sample_inputs
@@ -252,8 +252,7 @@ class GenerativeModel(keras.Model):
         play = self._simultaneous if self.update == "simultaneous" else self._alternating
         # Where the data ends, TensorFlow would otherwise still count a step and draw random numbers for it.
         with tf.control_dependencies(tf.nest.flatten(dict(batch))):
-            rows = _rows(batch)
-            self._record(play(batch), rows)
+            self._record(play(batch), batch)
             if self.ema is not None:
                 self._follow()
             return self._logs()
@@ -262,8 +261,8 @@ class GenerativeModel(keras.Model):
         """Computes every player's loss on one batch, moving nothing."""
         batch = Batch(unpack(data, self.data_names))
         with tf.control_dependencies(tf.nest.flatten(dict(batch))):
-            rows = _rows(batch)
-            self._record([(player, player.loss(batch, False)) for player in self.players()], rows)
+            share = _share(batch)
+            self._record([(player, player.loss(batch, False), share) for player in self.players()], batch)
             return self._logs()
 
     def _simultaneous(self, batch):
@@ -276,7 +275,7 @@ class GenerativeModel(keras.Model):
         gradients = [tape.gradient(loss, player.variables) for player, loss in zip(players, losses, strict=True)]
         for player, gradient in zip(players, gradients, strict=True):
             self._optimizer_of(player).apply(gradient, player.variables)
-        return played
+        return [(player, terms, share) for player, terms in played]
 
     def _alternating(self, batch):
         """One player after the other, each update on a forward pass and rows of its own."""
@@ -290,7 +289,7 @@ class GenerativeModel(keras.Model):
                     terms = player.loss(part, True)
                     loss = self._scaled(player, terms, share)
                 self._optimizer_of(player).apply(tape.gradient(loss, player.variables), player.variables)
-            played.append((player, terms))  # the last step's
+            played.append((player, terms, share))  # the last step's
         return played
 
     def _optimizer_of(self, player):
@@ -300,20 +299,23 @@ class GenerativeModel(keras.Model):
         # `apply` sums gradients over replicas, so each replica's mean counts by its share of the global batch.
         return self._optimizer_of(player).scale_loss(_total(player, terms) * share)
 
-    def _record(self, played, rows):
+    def _record(self, played, batch):
+        """Adds the losses to their means, which weigh a batch by its rows; on replicas, by those that a loss saw."""
+        rows = tf.cast(_rows(batch), tf.float32)
+        whole = _share(batch) if len({id(share) for *_, share in played}) > 1 else played[0][-1]
         total = 0.0
-        for player, values in played:
-            loss = _total(player, values)
-            total += loss
-            self._means[player.prefixed("loss")].update_state(loss, sample_weight=rows)
+        for player, values, share in played:
+            loss, weight = _total(player, values), rows * (share / whole)
+            total += loss * (share / whole)
+            self._means[player.prefixed("loss")].update_state(loss, sample_weight=weight)
             for term in player.terms:
-                self._means[player.prefixed(term)].update_state(values[term], sample_weight=rows)
+                self._means[player.prefixed(term)].update_state(values[term], sample_weight=weight)
         if len(played) > 1:
             self._means["loss"].update_state(total, sample_weight=rows)
 
     def _logs(self):
         logs = self.get_metrics_result()
-        if isinstance(self.distribute_strategy, tf.distribute.MultiWorkerMirroredStrategy):
+        if distribution.spans_workers(self.distribute_strategy):
             return {name: tf.reshape(value, (1,)) for name, value in logs.items()}  # Keras reduces along axis 0
         return logs
 
@@ -382,10 +384,13 @@ class GenerativeModel(keras.Model):
             y = None
         feed = fitting.training(self, x, y, batch_size, shuffle, steps_per_epoch)
         if validation_data is not None:
-            validation_data = fitting.evaluation(self, validation_data, None, validation_batch_size or batch_size, feed)
+            size = validation_batch_size or batch_size
+            validation_data, whole = fitting.evaluation(self, validation_data, None, size, feed)
+            validation_steps = validation_steps or whole
         keeper = self.__dict__["_keeper"] = _keeper(callbacks)
         try:
-            place = keeper.restore(self) if keeper else None
+            with distribution.lost_worker(self.distribute_strategy):
+                place = keeper.restore(self) if keeper else None
             epoch, step = place or (initial_epoch, 0)
             # Each pass has an order of its own, in one `fit` of many epochs as in many of one.
             order = keeper.order if place else self._epochs_served - epoch
@@ -394,7 +399,7 @@ class GenerativeModel(keras.Model):
             self.__dict__["_schedule"] = fitting.Schedule(
                 feed.steps if feed.exact else None, self.steps_per_execution, step, feed.discard(epoch, step, place)
             )
-            with feed.errors():
+            with feed.errors(), distribution.lost_worker(self.distribute_strategy):
                 history = super().fit(
                     feed.at(order + epoch, step),
                     epochs=epochs,
@@ -439,8 +444,9 @@ class GenerativeModel(keras.Model):
             return {} if interrupted else super().evaluate(x, y, **settings)
         x, y = fitting.pair(x, y)
         feed = fitting.Feed.empty()
-        data = fitting.evaluation(self, x, y, batch_size, feed)
-        with feed.errors():
+        data, whole = fitting.evaluation(self, x, y, batch_size, feed)
+        settings["steps"] = steps or whole
+        with feed.errors(), distribution.lost_worker(self.distribute_strategy):
             return super().evaluate(data, **settings)
 
     def order_seed(self) -> int:

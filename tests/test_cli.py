@@ -102,6 +102,7 @@ def test_the_folder_of_a_run(run, capfd):
             "ema": 0.5,
             "image_shape": [8, 8, 1],
             "latent": "uniform",
+            "norm": "batch",
             "update": "simultaneous",
         },
         **{"adversarial": "non_saturating", "hidden": [256, 512], "n_critic": 1},

@@ -80,6 +80,7 @@ ROWS = {
             "latent_dim": 7,
             "width": 4,
             "latent": "normal",
+            "norm": "sync_batch",
             "adversarial": "least_squares",
             "ema": 0.5,
             "seed": 2,

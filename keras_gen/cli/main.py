@@ -34,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     with _warnings_as_lines(), _sigterm_as_exit():
         try:
             options = parse(argv)
+            if getattr(options, "workers", None):
+                from keras_gen.cli import workers
+
+                return workers.run(options, argv)
             command = importlib.import_module(f"keras_gen.cli.{MODULES.get(options.command, options.command)}")
             code = command.run(options)
             sys.stdout.flush()

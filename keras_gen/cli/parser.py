@@ -11,6 +11,7 @@ import keras_gen
 from keras_gen.errors import UsageError
 
 PROGRAM = "python -m keras_gen"
+STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 
 
@@ -77,6 +78,11 @@ def _train(command) -> None:
     add("--batch-size", type=_count, metavar="N", help="images for one update (default: the model's recipe)")
     rate = "of all optimizers, or d=X,g=Y for some players (default: the paper's)"
     add("--learning-rate", type=_rates, metavar="X", help=rate)
+    devices = "auto (default), one, mirrored (all GPUs of this machine), multi_worker (TF_CONFIG, Slurm) or tpu"
+    add("--strategy", default="auto", choices=STRATEGIES, metavar="NAME", help=devices)
+    add("--replicas", type=_count, metavar="N", help="of mirrored: so many GPUs or, without one, logical CPUs")
+    many = "start N processes on this machine and train in all of them together; the batch is split among them"
+    add("--workers", type=_count, metavar="N", help=many)
     add("--precision", default="float32", choices=PRECISIONS, metavar="POLICY", help=", ".join(PRECISIONS))
     setting = "an argument of the model's constructor, such as latent_dim=64; may be repeated"
     add("--set", action="append", default=[], type=_pair, metavar="KEY=VALUE", dest="settings", help=setting)

@@ -122,7 +122,7 @@ def _defaults(cls):
 
 
 def build(job: Job, options: argparse.Namespace) -> Any:
-    """Builds and compiles the model of a job.
+    """Builds and compiles the model of a job, under the scope of its strategy.
 
     Args:
         job: of `job()`.

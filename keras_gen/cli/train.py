@@ -1,9 +1,12 @@
 """`train`: one run in one folder, which the same command goes on with after an interruption."""
 
 import argparse
+import contextlib
 import math
+import os
 import time
 import warnings
+from collections.abc import Iterator
 from typing import Any
 
 from keras_gen import registry
@@ -25,13 +28,33 @@ def run(options: argparse.Namespace) -> int:
     if options.name not in registry.names():
         registry.model_class(options.name)  # raises, before TensorFlow is imported
     libraries.start(options.debug)
+    from keras_gen import distribution, quiet
     from keras_gen.cli.folder import Folder
 
-    folder = Folder(options.output or RUNS / options.name)
+    with quiet.hold(options.debug):
+        strategy = distribution.strategy(options.strategy, options.replicas)
+    with distribution.lost_worker(strategy), _only_the_chief_speaks(strategy):
+        return _run(options, strategy, Folder(options.output or RUNS / options.name))
+
+
+def _run(options, strategy, folder):
+    from keras_gen import distribution
+
     if folder.path.exists() and not folder.path.is_dir():
         raise UsageError(f"--output {shown(folder.path)} is a file; give a folder")
-    with folder.held():
-        return Training(options, folder).run()
+    with folder.held() if distribution.is_chief(strategy) else contextlib.nullcontext():
+        return Training(options, folder, strategy).run()
+
+
+@contextlib.contextmanager
+def _only_the_chief_speaks(strategy) -> Iterator[None]:
+    from keras_gen import distribution
+
+    if distribution.is_chief(strategy):
+        yield
+        return
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield
 
 
 class Training:
@@ -39,24 +62,28 @@ class Training:
 
     Args:
         options: of the command line.
-        folder: of the run, held.
+        folder: of the run, held by the chief, who alone writes in it.
+        strategy: that the model is made and trained under.
 
     Raises:
         UsageError: options that do not fit each other, the data, or the run in the folder.
         DamagedError: data or files that cannot be used.
     """
 
-    def __init__(self, options: argparse.Namespace, folder: Any):
+    def __init__(self, options: argparse.Namespace, folder: Any, strategy: Any):
         from keras_gen.cli import settings
         from keras_gen.cli.folder import compare
+        from keras_gen.distribution import Workers
 
-        self.options, self.folder = options, folder
+        self.options, self.folder, self.strategy = options, folder, strategy
+        self.workers = Workers(strategy)
         _check_tensorboard(options.tensorboard)
         self.job = settings.job(options)
         self.old = folder.card() if options.resume else None
         if self.old:
             compare(self.old, self.job.identity, self.job.examples.name, folder.path)
         self.metrics: dict[str, float] = (self.old or {}).get("metrics", {})
+        self.workers.wait()  # everyone has read the card before the chief writes the next
         self.writer: Any = None
         self.began = time.monotonic()
 
@@ -80,7 +107,8 @@ class Training:
         from keras_gen.cli import settings
 
         options, job = self.options, self.job
-        self.model = settings.build(job, options)
+        with self.strategy.scope():
+            self.model = settings.build(job, options)
         self.rows = settings.rows_of(job, self.model)
         self.steps_per_epoch = job.examples.steps(self.rows, drop_remainder=True)
         self.target = self._target(self.steps_per_epoch)
@@ -123,6 +151,8 @@ class Training:
             )
 
     def _move_aside(self):
+        if not self.workers.chief:
+            return
         aside = self.folder.move_aside()
         if aside:
             print(f"the old run is now {shown(aside)}")
@@ -136,6 +166,7 @@ class Training:
             f"{self.target} steps ({self.target / self.steps_per_epoch:.4g} epochs)",
             *([options.precision] if options.precision != "float32" else []),
             f"seed {options.seed}",
+            *([f"{replicas} replicas"] if (replicas := self.strategy.num_replicas_in_sync) > 1 else []),
         ]
         print(f"{job.name} with {self.parameters():,} parameters on {shown(job.examples.name)}: {', '.join(parts)}")
         if self.keeper.steps_done:
@@ -192,6 +223,8 @@ class Training:
         self.metrics = metrics
         row = {"epoch": epoch, "steps": steps, **metrics, "seconds": seconds}
         self.history = [old for old in self.history if int(old["epoch"]) < epoch]
+        if not self.workers.chief:
+            return
         self.history.append(
             {name: f"{value:.6g}" if isinstance(value, float) else str(value) for name, value in row.items()}
         )
@@ -211,7 +244,7 @@ class Training:
         self.writer.flush()
 
     def _save(self):
-        return self.folder.write_model(self.model, self.options.samples)
+        return not self.workers.chief or self.folder.write_model(self.model, self.options.samples)
 
     # --- after -------------------------------------------------------------------------------------------------------
 
@@ -238,6 +271,8 @@ class Training:
     def _write_card(self, state, steps):
         from keras_gen.cli.folder import versions
 
+        if not self.workers.chief:
+            return
         data = self.job.examples
         self.folder.write_card(
             {

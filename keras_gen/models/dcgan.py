@@ -5,6 +5,7 @@ from typing import Any
 
 import keras
 
+from keras_gen.config import choice
 from keras_gen.models.gan import GAN
 from keras_gen.networks import conv
 
@@ -18,10 +19,13 @@ class DCGAN(GAN):
         latent_dim: number of latent coordinates.
         width: channels of the stage nearest to the image; doubled with each halving, up to eight times.
         latent: law of the latents, `"uniform"` on [-1, 1) or `"normal"`.
+        norm: `"batch"` normalization; `"sync_batch"` takes its statistics over all replicas of a `tf.distribute`
+            strategy, which then train as one does; `"none"` has biases instead.
         **kwargs: `adversarial`, `update`, `n_critic`, `ema`, `seed`, `name`, `dtype`.
 
     Raises:
-        UsageError: an image size that doubling cannot make; the message names the nearest.
+        UsageError: an image size that doubling cannot make, or a `norm` that does not exist; the message names the
+            nearest.
 
     Example:
         >>> model = keras_gen.DCGAN(image_shape=(28, 28, 1), latent_dim=100)
@@ -43,13 +47,15 @@ class DCGAN(GAN):
         latent_dim: int = 100,
         width: int = 128,
         latent: str = "uniform",
+        norm: str = "batch",
         **kwargs: Any,
     ):
         image_shape = tuple(image_shape)
         dtype = kwargs.get("dtype")
+        choice("norm", norm, conv.NORMS)
         super().__init__(
-            conv.dcgan_generator(latent_dim, image_shape, width, dtype=dtype),
-            conv.dcgan_discriminator(image_shape, width, dtype=dtype),
+            conv.dcgan_generator(latent_dim, image_shape, width, norm=norm, dtype=dtype),
+            conv.dcgan_discriminator(image_shape, width, norm=norm, dtype=dtype),
             latent_dim=latent_dim,
             latent=latent,
             **kwargs,

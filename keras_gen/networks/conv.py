@@ -37,34 +37,48 @@ def _weights():
     return keras.initializers.RandomNormal(stddev=0.02)
 
 
-def _norm(x):
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5)(x)
+NORMS = ("batch", "sync_batch", "none")
+
+
+def _norm(x, kind):
+    if kind == "none":
+        return x
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=kind == "sync_batch")(x)
 
 
 @network
-def dcgan_generator(latent_dim: int, image_shape: Sequence[int], width: int = 128, kernel: int = 5) -> keras.Model:
-    """Maps `latent` (B, latent_dim) to images (B, H, W, C) in [-1, 1] by transposed convolutions of stride 2."""
+def dcgan_generator(
+    latent_dim: int, image_shape: Sequence[int], width: int = 128, kernel: int = 5, norm: str = "batch"
+) -> keras.Model:
+    """Maps `latent` (B, latent_dim) to images (B, H, W, C) in [-1, 1] by transposed convolutions of stride 2.
+
+    `norm` is one of `NORMS`; `"none"` gives the layers a bias instead.
+    """
+    plain = norm == "none"
     (height, breadth), channels = stages(image_shape, width)
     latent = keras.Input((latent_dim,), name="latent")
-    x = layers.Dense(height * breadth * channels[-1], use_bias=False, kernel_initializer=_weights())(latent)
+    x = layers.Dense(height * breadth * channels[-1], use_bias=plain, kernel_initializer=_weights())(latent)
     x = layers.Reshape((height, breadth, channels[-1]))(x)
-    x = layers.ReLU()(_norm(x))
+    x = layers.ReLU()(_norm(x, norm))
     for filters in reversed(channels[:-1]):
-        x = layers.Conv2DTranspose(filters, kernel, 2, padding="same", use_bias=False, kernel_initializer=_weights())(x)
-        x = layers.ReLU()(_norm(x))
+        x = layers.Conv2DTranspose(filters, kernel, 2, padding="same", use_bias=plain, kernel_initializer=_weights())(x)
+        x = layers.ReLU()(_norm(x, norm))
     x = layers.Conv2DTranspose(image_shape[-1], kernel, 2, padding="same", kernel_initializer=_weights())(x)
     return keras.Model({"latent": latent}, layers.Activation("tanh", dtype="float32")(x), name="generator")
 
 
 @network
-def dcgan_discriminator(image_shape: Sequence[int], width: int = 128, kernel: int = 5) -> keras.Model:
-    """Maps `image` (B, H, W, C) to one logit (B, 1) by convolutions of stride 2."""
+def dcgan_discriminator(
+    image_shape: Sequence[int], width: int = 128, kernel: int = 5, norm: str = "batch"
+) -> keras.Model:
+    """Maps `image` (B, H, W, C) to one logit (B, 1) by convolutions of stride 2; `norm` as for the generator."""
     _, channels = stages(image_shape, width)
     image = keras.Input(tuple(image_shape), name="image")
     x = image
     for stage, filters in enumerate(channels):
-        x = layers.Conv2D(filters, kernel, 2, padding="same", use_bias=stage == 0, kernel_initializer=_weights())(x)
-        x = layers.LeakyReLU(0.2)(x if stage == 0 else _norm(x))
+        kind = "none" if stage == 0 else norm
+        x = layers.Conv2D(filters, kernel, 2, padding="same", use_bias=kind == "none", kernel_initializer=_weights())(x)
+        x = layers.LeakyReLU(0.2)(_norm(x, kind))
     x = layers.Dense(1, kernel_initializer=_weights())(layers.Flatten()(x))
     return keras.Model({"image": image}, in_float32(x), name="discriminator")
 
