@@ -285,3 +285,24 @@ def test_injected_networks_may_take_named_or_plain_inputs(plain):
     model.fit(GOOD, verbose=0)
     assert model.sample(2).shape == (2, 8, 8, 1)
     assert model.predict(np.zeros((2, model.latent_dim), np.float32), verbose=0).shape == (2, 8, 8, 1)
+
+
+def test_nothing_is_traced_again_after_the_first_epoch():
+    traces, by_epoch = [], []
+
+    class Counting(keras_gen.VAE):
+        def negative_elbo(self, batch, training):
+            traces.append(training)
+            return super().negative_elbo(batch, training)
+
+    model = Counting(image_shape=(8, 8, 1), hidden=(4,), latent_dim=2, seed=0)
+    model.compile()
+    model.fit(
+        real_digits(34)[0],  # the last batch is shorter
+        batch_size=8,
+        epochs=3,
+        verbose=0,
+        validation_data=real_digits(10)[0],
+        callbacks=[keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: by_epoch.append(len(traces)))],
+    )
+    assert by_epoch[0] > 0 and by_epoch[0] == by_epoch[1] == by_epoch[2]
