@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import difference, networks
+from tiny import difference, make, networks
 
 import keras_gen
 from keras_gen.batch import Batch
@@ -173,6 +173,34 @@ def test_steps_per_execution_gives_the_same_weights(digits, rows):
         results.append([np.asarray(v) for v in model.variables])
         assert int(model.d_optimizer.iterations) == 2 * -(-rows // 8)
     assert difference(*results) == 0
+
+
+class FromImages(keras_gen.GAN):
+    """Takes its latents from the images: XLA draws other random numbers."""
+
+    def fake(self, batch, training):
+        batch.once("latent", lambda: tf.reshape(batch["image"], (-1, 64))[:, :5])
+        return super().fake(batch, training)
+
+
+@pytest.mark.parametrize("update", ["simultaneous", "alternating"])
+def test_xla_trains_the_same_game(digits, update):
+    results = []
+    for compiled in (False, True):
+        keras.utils.set_random_seed(0)
+        model = FromImages(image_shape=(8, 8, 1), hidden=(9,), latent_dim=5, update=update, ema=0.9, seed=1)
+        for layer in model.discriminator.layers:
+            layer.rate = 0.0  # of dropout
+        rates = {name: keras.optimizers.SGD(0.1) for name in ("d_optimizer", "g_optimizer")}
+        model.compile(**rates, jit_compile=compiled)
+        assert model.jit_compile is compiled
+        logs = model.fit(digits[:60], batch_size=8, epochs=2, verbose=0).history
+        results.append([np.asarray(v) for v in model.variables] + [np.asarray(logs["loss"])])
+    assert 0 < difference(*results) < 1e-4, "not bit-equal: the second was compiled in another way"
+
+
+def test_xla_is_off_by_itself_without_a_gpu():
+    assert make("gan").jit_compile is False
 
 
 def test_players_share_what_is_computed_once_and_parts_do_not():

@@ -1,6 +1,6 @@
 """Speed of `fit` against the hand-written loop, and against PyTorch: the TF DCGAN tutorial's networks and rule.
 
-python examples/benchmarks/training.py --chunks 15
+python examples/benchmarks/training.py
 
 Chunks of steps are interleaved in one process, and ratios are medians over pairs of neighbors, so that a machine whose
 speed drifts harms neither side. Peak memory and the time to the first step are of processes of their own.
@@ -9,17 +9,14 @@ speed drifts harms neither side. Peak memory and the time to the first step are 
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import numpy as np
+from table import options, ratio, row, start
 
 BATCH = 256
 
@@ -138,16 +135,16 @@ def torch_loop():
     return take
 
 
-def against(other, precision: str, chunks: int, steps: int) -> tuple[float, float]:
+def against(other, precision: str, chunks: int, steps: int) -> tuple[float, tuple[float, float, float]]:
     """Interleaves `fit` with another loop.
 
     Returns:
-        Median steps/s of `fit`, and the median of its ratio to the other's.
+        Median steps/s of `fit`, and its ratio to the other's: median and quartiles.
     """
     import keras
 
     other(2)
-    speeds, ratios = [], []
+    mine, theirs = [], []
 
     class Interleave(keras.callbacks.Callback):
         """Times a chunk of `fit`, then one of the other."""
@@ -158,19 +155,17 @@ def against(other, precision: str, chunks: int, steps: int) -> tuple[float, floa
             if (batch + 1) % steps:
                 return
             logs = {name: float(value) for name, value in logs.items()}  # waits for the step
-            mine = time.perf_counter() - self.began if self.began else None
-            start = time.perf_counter()
+            now = time.perf_counter()
             other(steps)
-            theirs = time.perf_counter() - start
-            if mine:
-                speeds.append(steps / mine)
-                ratios.append(theirs / mine)
+            if self.began:  # the first chunk also compiles
+                mine.append(steps / (now - self.began))
+                theirs.append(steps / (time.perf_counter() - now))
             self.began = time.perf_counter()
 
     gan(precision).fit(
         images(), batch_size=BATCH, steps_per_epoch=steps * (chunks + 1), epochs=1, verbose=0, callbacks=[Interleave()]
     )
-    return statistics.median(speeds), statistics.median(ratios)
+    return statistics.median(mine), ratio(mine, theirs)
 
 
 def alone(kind: str) -> dict[str, float]:
@@ -197,31 +192,37 @@ def process(kind: str) -> dict[str, float]:
     return json.loads(out.stdout.splitlines()[-1])
 
 
+def compared(what: str, other, precision: str, target: float, chunks: int, steps: int) -> None:
+    """Prints the row of `fit` against another loop."""
+    speed, (middle, low, high) = against(other, precision, chunks, steps)
+    measured = f"{middle:.2f} ({low:.2f} to {high:.2f}), at {speed:.2f} steps/s"
+    row(f"`fit`, {precision}, against {what}", measured, f">= {target}", middle >= target)
+
+
 def main() -> None:
-    """Prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    """Prints the rows."""
+    parser = options(__doc__)
     parser.add_argument("--chunks", type=int, default=15, help="pairs of chunks (default: 15)")
-    parser.add_argument("--steps", type=int, default=5, help="steps in a chunk (default: 5)")
-    parser.add_argument("--repeat", type=int, default=3, help="processes for memory and first step (default: 3)")
     parser.add_argument("--alone", choices=["fit", "loop"], help=argparse.SUPPRESS)
-    options = parser.parse_args()
-    if options.alone:
-        print(json.dumps(alone(options.alone)))
+    chosen = parser.parse_args()
+    if chosen.alone:
+        print(json.dumps(alone(chosen.alone)))
         return
-    print(f"{platform.processor() or platform.machine()}, {os.cpu_count()} cores, batch {BATCH}, 28x28x1")
+    start(chosen)
+    length = (2, 1) if chosen.quick else (chosen.chunks, 5)
     loop = tutorial_loop()
-    for precision in ("float32", "mixed_bfloat16"):
-        speed, ratio = against(loop, precision, options.chunks, options.steps)
-        print(f"fit {precision}: {speed:.2f} steps/s, {ratio:.3f} of the tutorial's loop in float32", flush=True)
+    compared("the tutorial's loop in float32", loop, "float32", 0.97, *length)
+    compared("the tutorial's loop in float32", loop, "mixed_bfloat16", 1.3, *length)
     try:
-        speed, ratio = against(torch_loop(), "float32", options.chunks, options.steps)
-        print(f"fit float32: {speed:.2f} steps/s, {ratio:.3f} of PyTorch", flush=True)
+        compared("PyTorch in float32", torch_loop(), "float32", 1.0, *length)
     except ImportError:
-        print("PyTorch is not installed: pip install torch")
-    pairs = [(process("fit"), process("loop")) for _ in range(options.repeat)]
-    for name, what in (("peak_mib", "peak memory, MiB"), ("first_step_s", "seconds to the first step's end")):
-        mine, theirs = (statistics.median(pair[index][name] for pair in pairs) for index in (0, 1))
-        print(f"{what}: fit {mine:.1f}, loop {theirs:.1f}, ratio {mine / theirs:.3f}")
+        row("`fit`, float32, against PyTorch", "PyTorch is not installed: pip install torch")
+    pairs = [(process("fit"), process("loop")) for _ in range(1 if chosen.quick else 5)]
+    mine, theirs = (statistics.median(pair[index]["peak_mib"] for pair in pairs) for index in (0, 1))
+    against_loop = f"{mine / theirs:.3f} ({mine:.0f} MiB against {theirs:.0f})"
+    row("peak memory of `fit` against the loop", against_loop, "<= 1.05", mine / theirs <= 1.05)
+    mine, theirs = (statistics.median(pair[index]["first_step_s"] for pair in pairs) for index in (0, 1))
+    row("from the import to the first step's end", f"{mine:.1f} s, the loop {theirs:.1f} s")
 
 
 if __name__ == "__main__":

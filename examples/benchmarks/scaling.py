@@ -1,0 +1,119 @@
+"""Cost of a training step against image size, batch and replicas, as rows and as a picture.
+
+python examples/benchmarks/scaling.py --plot scaling.png
+
+Replicas are two logical CPUs that share all cores, so that what is measured is the price of a strategy, not its gain.
+"""
+
+import statistics
+from itertools import cycle
+
+import numpy as np
+from table import interleaved, options, ratio, row, start
+
+BATCHES = (16, 32, 64, 128, 256)
+SIZES = (16, 32, 64)
+BATCH = 32  # at which sizes are compared
+WIDTH = 32  # of the DCGAN whose size grows
+
+
+def steps_of(model, batch: int, strategy=None):
+    """Returns a function that takes n training steps of a compiled model on batches that are in memory."""
+    import tensorflow as tf
+
+    rng = np.random.default_rng(0)
+    image = rng.uniform(-1, 1, (batch, *model.image_shape)).astype(np.float32)
+    data = tf.data.Dataset.from_tensors({"image": image}).repeat()
+    if strategy is not None:
+        data = strategy.experimental_distribute_dataset(data.unbatch().batch(batch))
+    iterator = iter(data)
+    model.make_train_function()
+
+    def take(steps):
+        for _ in range(steps):
+            logs = model.train_function(iterator)
+        float(logs["loss"])  # waits
+
+    return take
+
+
+def tutorial_gan():
+    """Returns the DCGAN tutorial's networks in `GAN`, compiled."""
+    from dcgan_tutorial import discriminator, generator
+
+    import keras_gen
+
+    model = keras_gen.GAN(generator(), discriminator(), latent_dim=100, seed=0)
+    model.compile()
+    return model
+
+
+def by_batch(strategy, chunks: int, steps: int) -> dict[int, dict[str, list[float]]]:
+    """Returns steps/s of one replica and of two, interleaved, for every batch size."""
+    one = tutorial_gan()
+    with strategy.scope():
+        two = tutorial_gan()
+    found = {}
+    for batch in BATCHES:
+        takes = {"one": steps_of(one, batch), "two": steps_of(two, batch, strategy)}
+        found[batch] = interleaved(takes, chunks, steps * max(1, 64 // batch))
+    return found
+
+
+def by_size(chunks: int, steps: int) -> dict[int, float]:
+    """Returns seconds for a step of a DCGAN at every image size: the median of interleaved chunks."""
+    import keras_gen
+
+    takes = {}
+    for size in SIZES:
+        model = keras_gen.get("dcgan", image_shape=(size, size, 3), width=WIDTH, seed=0)
+        model.compile()
+        takes[str(size)] = steps_of(model, BATCH)
+    speeds = interleaved(takes, chunks, steps)
+    return {size: 1 / statistics.median(speeds[str(size)]) for size in SIZES}
+
+
+def picture(path: str, batches: dict[int, dict[str, list[float]]], sizes: dict[int, float]) -> None:
+    """Draws both curves side by side."""
+    from plot import BLUE, ORANGE, Plot
+
+    from keras_gen import images
+
+    speeds = {kind: [batch * statistics.median(batches[batch][kind]) for batch in BATCHES] for kind in ("one", "two")}
+    ticks = {float(np.log2(batch)): str(batch) for batch in BATCHES}
+    top = 1.1 * max(max(values) for values in speeds.values())
+    left = Plot("Speed against batch", (3.7, 8.3), (0, top), ("global batch", "images/s"), ticks)
+    for (kind, values), color in zip(speeds.items(), cycle([BLUE, ORANGE])):
+        left.line(np.log2(BATCHES), values, f"{kind} replica{'s' if kind == 'two' else ''}", color)
+    cost = [1e3 * sizes[size] / BATCH for size in SIZES]
+    ticks = {float(np.log2(size)): f"{size}x{size}" for size in SIZES}
+    right = Plot("Cost against size", (3.8, 6.2), (0, 1.1 * max(cost)), ("image", "ms per image"), ticks)
+    right.line(np.log2(SIZES), cost, f"DCGAN, width {WIDTH}", BLUE)
+    images.save_png(path, np.concatenate([left.pixels(), right.pixels()], axis=1))
+
+
+def main() -> None:
+    """Prints the rows and draws the picture."""
+    parser = options(__doc__)
+    parser.add_argument("--plot", default="scaling.png", help="where the picture goes (default: scaling.png)")
+    chosen = parser.parse_args()
+    start(chosen)
+    from keras_gen import distribution
+
+    strategy = distribution.strategy("mirrored", replicas=2)  # before anything else: it sets the logical CPUs
+    length = (2, 1) if chosen.quick else (15, 2)
+    batches = by_batch(strategy, *length)
+    for batch, speeds in batches.items():
+        middle, low, high = ratio(speeds["two"], speeds["one"])
+        bound = {"target": ">= 0.85", "met": middle >= 0.85} if batch == max(BATCHES) else {}
+        speed = batch * statistics.median(speeds["one"])
+        measured = f"{middle:.2f} ({low:.2f} to {high:.2f}), one at {speed:.0f} images/s"
+        row(f"two replicas on the same cores against one, batch {batch}", measured, **bound)
+    sizes = by_size(*length)
+    for size, seconds in sizes.items():
+        row(f"DCGAN, width {WIDTH}, {size}x{size}x3, batch {BATCH}", f"{1e3 * seconds / BATCH:.2f} ms per image")
+    picture(chosen.plot, batches, sizes)
+
+
+if __name__ == "__main__":
+    main()
