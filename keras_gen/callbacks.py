@@ -115,6 +115,7 @@ class Checkpoint(keras.callbacks.Callback):
         self.epoch, self.step, self.steps_done = state["epoch"], state["step"], state["steps_done"]
         self.order, self._steps_in_epoch = state["order"], state["steps_in_epoch"]
         self._resumed_at = (self.epoch, self.step)
+        model.__dict__["_epochs_served"] = self.order + self.epoch + bool(self.step)
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Starts the clock.

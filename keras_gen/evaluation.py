@@ -56,6 +56,7 @@ def evaluate(model: Any, train: Examples, test: Examples, n: int = 5000, seed: i
     if any("sample" in signature.meta for signature in model.signatures().values()):
         found |= _of_samples(model, judges, images[:n], train, images[n : 2 * n], n, seed)
     found |= _of_likelihood(model, images, seed) | _of_reconstruction(model, images)
+    found |= model.measures(train, test, seed)
     rungs = metrics.ladder(judges[0], images[: 2 * n], labels[: 2 * n], seed=seed)
     protocol = {
         "data": test.name,

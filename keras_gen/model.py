@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen import config, distribution, files, fitting
-from keras_gen.batch import Batch, unpack
+from keras_gen.batch import Batch, check_shapes, check_values, unpack
 from keras_gen.callbacks import Checkpoint
 from keras_gen.draws import sample_inputs
 from keras_gen.errors import UsageError, near_misses
@@ -67,6 +67,8 @@ class GenerativeModel(keras.Model):
     data_names = ("image", "label")  # what plain x and y of `fit` are called
     averaged: tuple[str, ...] = ()  # attributes that an exponential moving average follows
     update = "simultaneous"  # or "alternating"
+    stages: tuple[str, ...] = ()  # phases of training in their order, where there are several: each has players()
+    stage: str | None = None  # which is trained now
 
     def __new__(cls, *args: Any, **kwargs: Any):
         """Records the constructor's arguments: they are the model's configuration."""
@@ -99,6 +101,16 @@ class GenerativeModel(keras.Model):
     def expects(self) -> dict[str, tuple[int | None, ...]]:
         """Returns the named tensors that a training batch must hold, with their shapes, batch first."""
         return {"image": (None, *self.image_shape)}
+
+    def measures(self, train: Any, test: Any, seed: int = 0) -> dict[str, float]:
+        """Returns figures of its own that `evaluate` of the command line adds to those that all models have.
+
+        Args:
+            train: `keras_gen.data.Examples` that the model was trained on.
+            test: the rest.
+            seed: of whatever is drawn.
+        """
+        return {}
 
     # --- construction ------------------------------------------------------------------------------------------------
 
@@ -174,6 +186,7 @@ class GenerativeModel(keras.Model):
         run_eagerly: bool = False,
         steps_per_execution: int = 1,
         auto_scale_loss: bool = True,
+        stage: str | None = None,
         **optimizers: Any,
     ) -> None:
         """Prepares for training.
@@ -185,11 +198,15 @@ class GenerativeModel(keras.Model):
             run_eagerly: run steps without compiling them.
             steps_per_execution: steps in one compiled call; the weights do not depend on it.
             auto_scale_loss: under `mixed_float16`, scale every player's loss.
+            stage: one of `stages`, which `fit` then trains; by default the last. Optimizers begin anew.
             **optimizers: the players' optimizers.
 
         Raises:
-            UsageError: an argument, a player or an optimizer that does not exist.
+            UsageError: an argument, a stage, a player or an optimizer that does not exist.
         """
+        if stage is not None:
+            config.choice("stage", stage, self.stages)
+        self.stage = stage or (self.stages[-1] if self.stages else None)
         players = self.players()
         known = [player.prefixed("optimizer") for player in players]
         given = {**({"optimizer": optimizer} if optimizer is not None else {}), **optimizers}
@@ -205,6 +222,7 @@ class GenerativeModel(keras.Model):
             for name, player, choice in zip(known, players, chosen, strict=True)
         }
         settings = {"jit_compile": jit_compile, "auto_scale_loss": auto_scale_loss, "run_eagerly": run_eagerly}
+        settings |= {"stage": self.stage} if self.stages else {}
         self.__dict__["_compile_settings"] = {**settings, "steps_per_execution": steps_per_execution}
         if jit_compile == "auto":
             one_replica = self.distribute_strategy.num_replicas_in_sync == 1
@@ -497,12 +515,86 @@ class GenerativeModel(keras.Model):
             raise UsageError(f"{type(self).__name__} has no law to sample from; use its {', '.join(self.signatures())}")
         shapes = {key: spec.shape.as_list() for key, spec in signature.inputs.items()}
         inputs = sample_inputs(shapes, signature.meta, n, seed, label)
-        run, output = self._compiled(name, signature), signature.meta["sample"]
+        return self.run(name, batch_size, **inputs)[signature.meta["sample"]]
+
+    def run(self, name: str, batch_size: int = 64, /, **inputs: Any) -> dict[str, np.ndarray]:
+        """Calls one of `signatures()`, compiled, on any number of rows.
+
+        Args:
+            name: of the signature.
+            batch_size: rows computed at once.
+            **inputs: its inputs by name, arrays with one row for each example; or numbers, which hold for all rows.
+
+        Returns:
+            Its outputs by name.
+
+        Raises:
+            UsageError: no such signature, or an input that is missing, not known, or of another shape.
+        """
+        signatures = self.signatures()
+        if name not in signatures:
+            raise UsageError(f"{type(self).__name__} has no {name!r}; {near_misses(name, signatures)}")
+        arrays = _rows_for(signatures[name].inputs, name, inputs)
+        call = self._compiled(name, signatures[name])
+        count = len(next(iter(arrays.values())))
         parts = [
-            run({key: value[at : at + batch_size] for key, value in inputs.items()})[output].numpy()
-            for at in range(0, n, batch_size)
+            {key: value.numpy() for key, value in call({k: v[at : at + batch_size] for k, v in arrays.items()}).items()}
+            for at in range(0, count, batch_size)
         ]
-        return parts[0] if len(parts) == 1 else np.concatenate(parts)
+        return parts[0] if len(parts) == 1 else {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+    def encode(self, images: np.ndarray, batch_size: int = 64, **inputs: Any) -> np.ndarray:
+        """Returns the codes of images (n, H, W, C) in [-1, 1]: the first output of `encode`, a VAE's means."""
+        return next(iter(self.run("encode", batch_size, image=images, **inputs).values()))
+
+    def decode(self, latents: np.ndarray, batch_size: int = 64, **inputs: Any) -> np.ndarray:
+        """Returns the images (n, H, W, C) in [-1, 1] of codes, such as `encode` gives: the first output of `decode`."""
+        first = next(iter(self.signatures()["decode"].inputs)) if "decode" in self.signatures() else "latent"
+        return next(iter(self.run("decode", batch_size, **{first: latents}, **inputs).values()))
+
+    def reconstruct(self, images: np.ndarray, batch_size: int = 64, **inputs: Any) -> np.ndarray:
+        """Encodes images and decodes their codes; further inputs, such as `label`, go to both."""
+        return self.decode(self.encode(images, batch_size, **inputs), batch_size, **inputs)
+
+    def densities(
+        self,
+        log_density: Callable[..., tf.Tensor],
+        inputs: Mapping[str, Any],
+        *options: int,
+        seed: int = 0,
+        batch_size: int = 64,
+    ) -> np.ndarray:
+        """Returns log-densities of any number of rows: what a leaf's `log_prob` is made of.
+
+        Args:
+            log_density: `(batch, *options)` to nats (B,), compiled; it draws by `draws(training=False)`.
+            inputs: what `expects()` names: arrays with one row for each example; or numbers, which hold for all rows.
+            *options: whole numbers.
+            seed: of the draws.
+            batch_size: rows computed at once.
+
+        Returns:
+            float32 (n,).
+
+        Raises:
+            UsageError: an input that is missing, not known, of another shape or of another range.
+        """
+        given = {key: np.asarray(value) for key, value in inputs.items()}
+        known = self.expects()
+        arrays = {key: known[key] for key in known if key in given and given[key].ndim}
+        check_shapes({key: (None, *given[key].shape[1:]) for key in arrays}, arrays)
+        specs = {key: tf.TensorSpec(shape, given.get(key, np.float32(0)).dtype) for key, shape in known.items()}
+        batch = _rows_for(specs, "log_prob", given)
+        check_values(batch)
+        self.test_seed_generator.state.assign([seed, 0])
+        if "log_prob" not in self._compiled_functions:
+            self._compiled_functions["log_prob"] = tf.function(log_density, reduce_retracing=True)
+        call, options = self._compiled_functions["log_prob"], [tf.constant(option) for option in options]
+        parts = [
+            call({key: value[at : at + batch_size] for key, value in batch.items()}, *options).numpy()
+            for at in range(0, len(next(iter(batch.values()))), batch_size)
+        ]
+        return np.concatenate(parts)
 
     def _compiled(self, name, signature):
         if name not in self._compiled_functions:
@@ -553,6 +645,25 @@ def _keeper(callbacks):
     listed = getattr(callbacks, "callbacks", callbacks) or ()
     listed = listed if isinstance(listed, (list, tuple)) else (listed,)
     return next((callback for callback in listed if isinstance(callback, Checkpoint)), None)
+
+
+def _rows_for(specs, name, inputs):
+    """Returns the inputs of a function as arrays of its types, with one number of rows."""
+    for key in inputs:
+        if key not in specs:
+            raise UsageError(f"{name!r} has no input {key!r}; {near_misses(key, specs)}")
+    arrays = {}
+    for key, spec in specs.items():
+        if key not in inputs:
+            raise UsageError(f"{name!r} takes {key!r}, which was not given; expected shape {tuple(spec.shape)}")
+        arrays[key] = np.asarray(inputs[key], spec.dtype.as_numpy_dtype)
+    count = max(len(value) for value in arrays.values() if value.ndim) if any(v.ndim for v in arrays.values()) else 0
+    for key, spec in specs.items():
+        if not arrays[key].ndim and len(spec.shape) == 1:
+            arrays[key] = np.repeat(arrays[key], count)
+        if len(arrays[key]) != count or not count or not spec.shape.is_compatible_with(arrays[key].shape):
+            raise UsageError(f"{key!r} has shape {arrays[key].shape}; {name!r} expects {tuple(spec.shape)}, n not 0")
+    return arrays
 
 
 def _shared(networks):

@@ -122,7 +122,7 @@ def _defaults(cls):
 
 
 def build(job: Job, options: argparse.Namespace) -> Any:
-    """Builds and compiles the model of a job, under the scope of its strategy.
+    """Builds the model of a job, under the scope of its strategy.
 
     Args:
         job: of `job()`.
@@ -149,10 +149,14 @@ def build(job: Job, options: argparse.Namespace) -> Any:
             f"{one} is larger than the data: {shown(job.examples.name, 50)} has {len(job.examples)}; "
             f"give at most --batch-size {most}"
         )
-    model.compile(**_optimizers(model, job.identity["learning_rate"]))
     if options.init_from:
         initialize(model, options.init_from)
     return model
+
+
+def prepare(job: Job, model: Any, stage: str | None) -> None:
+    """Compiles a model for one of its stages, under the scope of its strategy."""
+    model.compile(stage=stage, **_optimizers(model, job.identity["learning_rate"]))
 
 
 def rows_of(job: Job, model: Any) -> int:

@@ -97,13 +97,16 @@ class Training:
         self._write_card("training", self.keeper.steps_done)
         self._say_what()
         self._train()
+        for stage in self.stages[self.stages.index(self.stage) + 1 :]:
+            self._begin(stage)
+            self._write_card("training", 0)
+            self._train()
         self._finish()
         return 0
 
     # --- before ------------------------------------------------------------------------------------------------------
 
     def _build(self):
-        from keras_gen.callbacks import Checkpoint
         from keras_gen.cli import settings
 
         options, job = self.options, self.job
@@ -112,9 +115,31 @@ class Training:
         self.rows = settings.rows_of(job, self.model)
         self.steps_per_epoch = job.examples.steps(self.rows, drop_remainder=True)
         self.target = self._target(self.steps_per_epoch)
-        self.keeper = Checkpoint(self.folder.checkpoints, every=options.checkpoint_every)
+        self.stages = self.model.stages or (None,)
+        self._begin(self._stage_reached() if self.old else self.stages[0])
         if self.old:
             self._look_back()
+
+    def _stage_reached(self):
+        """Returns the stage to go on with: the last one that has left a checkpoint."""
+        from keras_gen.callbacks import checkpoints
+
+        begun = [stage for stage in self.stages if checkpoints(self._checkpoints(stage))]
+        self.workers.wait()  # everyone has looked before the chief writes the next
+        return begun[-1] if begun else self.stages[0]
+
+    def _checkpoints(self, stage):
+        return self.folder.checkpoints / stage if stage else self.folder.checkpoints
+
+    def _begin(self, stage):
+        """Compiles for a stage, with checkpoints of its own."""
+        from keras_gen.callbacks import Checkpoint
+        from keras_gen.cli import settings
+
+        self.stage = stage
+        with self.strategy.scope():
+            settings.prepare(self.job, self.model, stage)
+        self.keeper = Checkpoint(self._checkpoints(stage), every=self.options.checkpoint_every)
 
     def _target(self, steps_per_epoch):
         """Returns the total of steps: what is asked for, or what the run was begun with, or the recipe's."""
@@ -146,7 +171,7 @@ class Training:
         self.keeper.raise_again()
         if found is None and self.old.get("state") == "finished":
             raise UsageError(
-                f"{shown(self.folder.checkpoints)} holds no checkpoint to go on from; "
+                f"{shown(self.keeper.folder)} holds no checkpoint to go on from; "
                 "give --no-resume, or another --output with --init-from"
             )
 
@@ -163,20 +188,22 @@ class Training:
         parts = [
             f"{len(job.examples)} images {sides}",
             f"batch {self.rows}",
-            f"{self.target} steps ({self.target / self.steps_per_epoch:.4g} epochs)",
+            f"{self.target} steps ({self.target / self.steps_per_epoch:.4g} epochs)" + self._in_stages(),
             *([options.precision] if options.precision != "float32" else []),
             f"seed {options.seed}",
             *([f"{replicas} replicas"] if (replicas := self.strategy.num_replicas_in_sync) > 1 else []),
         ]
         print(f"{job.name} with {self.parameters():,} parameters on {shown(job.examples.name)}: {', '.join(parts)}")
-        if self.keeper.steps_done:
-            print(f"going on from step {self.keeper.steps_done}")
+        if self.keeper.steps_done or self.stage != self.stages[0]:
+            print(f"going on from step {self.keeper.steps_done}" + (f" of {self.stage}" if self.stage else ""))
         print(f"run: {shown(self.folder.path)}", flush=True)
 
+    def _in_stages(self):
+        return f" in each of {len(self.stages)} stages" if self.stage else ""
+
     def parameters(self) -> int:
-        """Returns the number of weights that the players move."""
-        unique = {id(variable): variable for player in self.model.players() for variable in player.variables}
-        return sum(math.prod(variable.shape) for variable in unique.values())
+        """Returns the number of weights that the players move, in all stages."""
+        return sum(math.prod(variable.shape) for variable in self.model.trainable_variables)
 
     # --- during ------------------------------------------------------------------------------------------------------
 
@@ -186,7 +213,9 @@ class Training:
         if self.keeper.steps_done >= self.target:
             return  # killed after the last step, and before the model was written
         job = self.job
-        self.history = [row for row in self.folder.history() if int(row["epoch"]) <= self.keeper.epoch]
+        if self.stage:
+            print(f"stage {self.stage} ({self.stages.index(self.stage) + 1} of {len(self.stages)})", flush=True)
+        self.history = [row for row in self.folder.history() if self._is_before(row, self.keeper.epoch + 1)]
         data = job.examples.dataset(self.rows, self.options.seed, drop_remainder=True)
         validation = job.validation.dataset(min(self.rows, len(job.validation))) if job.validation else None
         line = Line(self.keeper, self.target, self.steps_per_epoch)
@@ -211,7 +240,7 @@ class Training:
         from keras_gen.callbacks import checkpoints
 
         done = self.keeper.steps_done
-        saved = [path.stem.partition("-")[2] for path in checkpoints(self.folder.checkpoints)]
+        saved = [path.stem.partition("-")[2] for path in checkpoints(self.keeper.folder)]
         at = int(saved[-1]) if saved else 0
         if at != done:  # asked twice: nothing was saved on the way out
             return f"stopped at once at step {done} of {self.target}; the same command goes on from step {at}"
@@ -221,8 +250,8 @@ class Training:
 
     def _row(self, epoch, steps, metrics, seconds):
         self.metrics = metrics
-        row = {"epoch": epoch, "steps": steps, **metrics, "seconds": seconds}
-        self.history = [old for old in self.history if int(old["epoch"]) < epoch]
+        row = {**self._named(), "epoch": epoch, "steps": steps, **metrics, "seconds": seconds}
+        self.history = [old for old in self.history if self._is_before(old, epoch)]
         if not self.workers.chief:
             return
         self.history.append(
@@ -233,6 +262,15 @@ class Training:
         if self.options.tensorboard:
             self._log(metrics, steps)
 
+    def _is_before(self, row, epoch):
+        """Tells whether a row of the history is of an earlier epoch, or of an earlier stage."""
+        if self.stage and row["stage"] != self.stage:
+            return row["stage"] in self.stages[: self.stages.index(self.stage)]
+        return int(row["epoch"]) < epoch
+
+    def _named(self):
+        return {"stage": self.stage} if self.stage else {}
+
     def _log(self, metrics, steps):
         import tensorflow as tf
 
@@ -240,7 +278,7 @@ class Training:
             self.writer = tf.summary.create_file_writer(str(self.folder.path / "tensorboard"))
         with self.writer.as_default():
             for name, value in metrics.items():
-                tf.summary.scalar(name, value, step=steps)
+                tf.summary.scalar(f"{self.stage}/{name}" if self.stage else name, value, step=steps)
         self.writer.flush()
 
     def _save(self):
@@ -258,7 +296,8 @@ class Training:
         self._write_card("finished", self.keeper.steps_done)
         path = self.folder.path
         name = called(path)
-        print(f"finished at step {self.keeper.steps_done} after {self.took()}: {shown(path / 'model.keras')}")
+        where = f"step {self.keeper.steps_done}" + (f" of {self.stage}" if self.stage else "")
+        print(f"finished at {where} after {self.took()}: {shown(path / 'model.keras')}")
         print(f"next: python -m keras_gen sample {name}")
         print(f"      python -m export.onnx {name}", flush=True)
 
@@ -278,6 +317,7 @@ class Training:
             {
                 "model": self.job.name,
                 "state": state,
+                **self._named(),
                 "steps": steps,
                 "target_steps": self.target,
                 "steps_per_epoch": self.steps_per_epoch,
