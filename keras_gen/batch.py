@@ -110,5 +110,23 @@ def check_values(batch: Mapping[str, Any]) -> None:
             warnings.warn("'image' lies in [0, 1]; the range expected is [-1, 1]: x = x * 2 - 1", stacklevel=4)
 
 
+def check_labels(batch: Mapping[str, Any], model: Any) -> None:
+    """Compares labels with the number of classes that a conditional model was made for, its `num_classes`.
+
+    Raises:
+        UsageError: a label that is none of them: one-hot it would be no class at all.
+    """
+    classes = getattr(model, "num_classes", None)
+    if classes is None or "label" not in batch or not np.size(batch["label"]):
+        return
+    label = np.asarray(batch["label"])
+    low, high = label.min(), label.max()
+    if label.dtype.kind not in "iu" or low < 0 or high >= classes:
+        raise UsageError(
+            f"'label' is {label.dtype} from {low:g} to {high:g}; expected whole numbers from 0 to {classes - 1}: "
+            "set num_classes"
+        )
+
+
 def _shape(shape) -> str:
     return "(" + ", ".join(["batch", *("?" if size is None else str(size) for size in shape[1:])]) + ")"

@@ -65,3 +65,20 @@ def sample_inputs(
             raise UsageError(f"label {label} is out of range; expected 0 to {classes - 1}")
         inputs["label"] = labels.astype(np.int32)
     return inputs
+
+
+def example_inputs(
+    shapes: Mapping[str, Sequence[int | None]], meta: Mapping[str, str], n: int, seed: int = 0
+) -> dict[str, np.ndarray]:
+    """Draws inputs for any signature: by their laws, and uniformly on [-1, 1] what has none, as images.
+
+    Args:
+        shapes: as for `sample_inputs`.
+        meta: the signature's `meta`.
+        n: number of rows.
+        seed: of `numpy.random.default_rng`.
+    """
+    lawful = {name: shape for name, shape in shapes.items() if f"{name}.law" in meta}
+    rng = np.random.default_rng(seed)
+    free = {name: rng.uniform(-1, 1, (n, *shapes[name][1:])) for name in sorted(shapes) if name not in lawful}
+    return {name: value.astype(np.float32) for name, value in free.items()} | sample_inputs(lawful, meta, n, seed)

@@ -55,7 +55,7 @@ def evaluate(model: Any, train: Examples, test: Examples, n: int = 5000, seed: i
     judges = [metrics.Judge.for_data(train, test, seed=seed), metrics.NeighborJudge.for_data(train, test, seed=seed)]
     if any("sample" in signature.meta for signature in model.signatures().values()):
         found |= _of_samples(model, judges, images[:n], train, images[n : 2 * n], n, seed)
-    found |= _of_likelihood(model, images, seed) | _of_reconstruction(model, images)
+    found |= _of_likelihood(model, images, labels, seed) | _of_reconstruction(model, images, labels)
     found |= model.measures(train, test, seed)
     rungs = metrics.ladder(judges[0], images[: 2 * n], labels[: 2 * n], seed=seed)
     protocol = {
@@ -103,21 +103,25 @@ def _of_samples(model, judges, real, train, held_out, n, seed):
     return found
 
 
-def _of_likelihood(model, images, seed):
+def _of_likelihood(model, images, labels, seed):
     if model.density == "implicit":
         return {}
-    log_prob = model.log_prob(images[:LIKELIHOOD_IMAGES], seed=seed)
+    given = {"label": labels} if "label" in model.expects() else {}
+    first = {name: value[:LIKELIHOOD_IMAGES] for name, value in given.items()}
+    log_prob = model.log_prob(images[:LIKELIHOOD_IMAGES], seed=seed, **first)
     nats = -float(np.mean(log_prob))
-    losses = model.evaluate(images, batch_size=500, verbose=0, return_dict=True)
+    losses = model.evaluate({"image": images, **given}, batch_size=500, verbose=0, return_dict=True)
     bits = metrics.bits_per_dimension(nats, images[0].size)
     return {"nll": nats, "bits_per_dimension": float(bits), **{f"test_{name}": losses[name] for name in losses}}
 
 
-def _of_reconstruction(model, images):
-    if not {"encode", "decode"} <= set(model.signatures()):
+def _of_reconstruction(model, images, labels):
+    signatures = model.signatures()
+    if not {"encode", "decode"} <= set(signatures):
         return {}
     images = images[:RECONSTRUCTED_IMAGES]
-    again = np.asarray(model.predict(images, batch_size=256, verbose=0))
+    given = {"label": labels[:RECONSTRUCTED_IMAGES]} if "label" in signatures["encode"].inputs else {}
+    again = model.reconstruct(images, batch_size=256, **given)
     return {
         "reconstruction_psnr": float(np.mean(metrics.psnr(images, again))),
         "reconstruction_ssim": float(np.mean(metrics.ssim(images, again))),

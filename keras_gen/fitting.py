@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.batch import check_shapes, check_values, unpack
+from keras_gen.batch import check_labels, check_shapes, check_values, unpack
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.feed import Examples, Share
 
@@ -193,6 +193,7 @@ def _examples(model, x, y, batch_size, seed, splits):
             raise UsageError("the data is empty: 0 examples; expected at least 1")
         check_values({name: value[: serving["batch_size"]] for name, value in examples.arrays.items()})
     check_shapes({k: (None, *v.shape[1:]) for k, v in examples.arrays.items()}, model.expects())
+    check_labels(examples.arrays, model)
     rows = min(serving["batch_size"], len(examples))
     _check_rows(model, rows, splits)
     if 0 < len(examples) % rows < splits * model.distribute_strategy.num_replicas_in_sync:
@@ -221,6 +222,7 @@ def _checked(model, data, found, splits):
         batch = {name: np.asarray(value) for name, value in unpack(batch, model.data_names).items()}
         check_shapes({name: value.shape for name, value in batch.items()}, model.expects())
         check_values({name: value for name, value in batch.items() if name in model.expects()})
+        check_labels(batch, model)
         _check_rows(model, len(next(iter(batch.values()))), splits)
 
     if isinstance(data, tf.data.Dataset):

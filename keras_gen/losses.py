@@ -74,3 +74,33 @@ def gaussian_kl(mean: tf.Tensor, log_variance: tf.Tensor) -> tf.Tensor:
     """KL(N(mean, diag(exp(log_variance))) || N(0, I)) in nats: `(B, d)` to `(B,)`."""
     mean, log_variance = tf.cast(mean, tf.float32), tf.cast(log_variance, tf.float32)
     return 0.5 * per_example(tf.square(mean) + tf.exp(log_variance) - 1.0 - log_variance)
+
+
+class PixelLaw(NamedTuple):
+    """What a decoder's output (B, H, W, outputs * C) says of images (B, H, W, C) in [-1, 1]."""
+
+    outputs: int  # for each channel
+    log_likelihood: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # (image, output) -> nats (B,)
+    mean: Callable[[tf.Tensor], tf.Tensor]  # output -> image
+
+
+SMALLEST_LOG_VARIANCE = -2 * math.log(
+    255.0
+)  # half a gray level: below it a density on 8-bit images grows without bound
+
+
+def _gaussian_pixels(image, output):
+    means, raw = tf.split(output, 2, axis=-1)
+    return gaussian_log_likelihood(image, means, SMALLEST_LOG_VARIANCE + tf.nn.softplus(raw - SMALLEST_LOG_VARIANCE))
+
+
+PIXEL_LAWS = {
+    "bernoulli": PixelLaw(
+        1,
+        lambda image, output: bernoulli_log_likelihood(0.5 * (image + 1.0), output),
+        lambda output: 2.0 * tf.sigmoid(output) - 1.0,
+    ),
+    "gaussian": PixelLaw(
+        2, _gaussian_pixels, lambda output: tf.clip_by_value(tf.split(output, 2, axis=-1)[0], -1.0, 1.0)
+    ),
+}

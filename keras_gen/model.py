@@ -1,5 +1,6 @@
 """The game: players, one `train_step` for all models, right under replicas, mixed precision and restarts."""
 
+import functools
 import types
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -10,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen import config, distribution, files, fitting
-from keras_gen.batch import Batch, check_shapes, check_values, unpack
+from keras_gen.batch import Batch, check_labels, check_shapes, check_values, unpack
 from keras_gen.callbacks import Checkpoint
 from keras_gen.draws import sample_inputs
 from keras_gen.errors import UsageError, near_misses
@@ -535,6 +536,7 @@ class GenerativeModel(keras.Model):
         if name not in signatures:
             raise UsageError(f"{type(self).__name__} has no {name!r}; {near_misses(name, signatures)}")
         arrays = _rows_for(signatures[name].inputs, name, inputs)
+        check_labels(arrays, self)
         call = self._compiled(name, signatures[name])
         count = len(next(iter(arrays.values())))
         parts = [
@@ -586,6 +588,7 @@ class GenerativeModel(keras.Model):
         specs = {key: tf.TensorSpec(shape, given.get(key, np.float32(0)).dtype) for key, shape in known.items()}
         batch = _rows_for(specs, "log_prob", given)
         check_values(batch)
+        check_labels(batch, self)
         self.test_seed_generator.state.assign([seed, 0])
         if "log_prob" not in self._compiled_functions:
             self._compiled_functions["log_prob"] = tf.function(log_density, reduce_retracing=True)
@@ -598,7 +601,8 @@ class GenerativeModel(keras.Model):
 
     def _compiled(self, name, signature):
         if name not in self._compiled_functions:
-            function = tf.function(lambda inputs: signature.fn(**inputs), input_signature=[dict(signature.inputs)])
+            # A partial, not a lambda: TensorFlow counts tracings by code, and would warn of many models.
+            function = tf.function(functools.partial(_by_name, signature.fn), input_signature=[dict(signature.inputs)])
             self._compiled_functions[name] = function
         return self._compiled_functions[name]
 
@@ -645,6 +649,10 @@ def _keeper(callbacks):
     listed = getattr(callbacks, "callbacks", callbacks) or ()
     listed = listed if isinstance(listed, (list, tuple)) else (listed,)
     return next((callback for callback in listed if isinstance(callback, Checkpoint)), None)
+
+
+def _by_name(fn, inputs):
+    return fn(**inputs)
 
 
 def _rows_for(specs, name, inputs):

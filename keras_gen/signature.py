@@ -1,7 +1,10 @@
 """What a trained model offers to the outside world: the only thing that the exporter knows of a model."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple
+
+from keras_gen.draws import example_inputs
 
 
 class Signature(NamedTuple):
@@ -27,3 +30,21 @@ class Signature(NamedTuple):
     meta: Mapping[str, str] = {}
     static_batch: bool = False
     atol: float = 1e-4
+
+
+def signature(
+    fn: Callable[..., dict[str, Any]], shapes: Mapping[str, Sequence[int | None]], meta: Mapping[str, str], **more: Any
+) -> Signature:
+    """Makes a signature whose types and examples follow from the laws in its `meta`.
+
+    Args:
+        fn: as for `Signature`.
+        shapes: input name to shape, batch first. An input of classes is int32, all others are float32.
+        meta: as for `Signature`. Examples of an input without a law, an image, are uniform on [-1, 1].
+        **more: of `Signature`.
+    """
+    import tensorflow as tf
+
+    whole = [name for name in shapes if meta.get(f"{name}.law", "").startswith("classes ")]
+    inputs = {name: tf.TensorSpec(shape, tf.int32 if name in whole else tf.float32) for name, shape in shapes.items()}
+    return Signature(fn, inputs, partial(example_inputs, shapes, meta), meta, **more)

@@ -2,6 +2,7 @@
 
 import json
 
+import keras
 import numpy as np
 import pytest
 from tiny import make
@@ -60,6 +61,23 @@ def test_a_likelihood_and_reconstructions_are_measured_where_there_are_any(digit
     assert found["nll"] > 0 and found["bits_per_dimension"] == pytest.approx(found["nll"] / 64 / np.log(2))
     assert {"test_loss", "reconstruction_psnr", "reconstruction_ssim"} <= set(found)
     assert not {"nll", "reconstruction_psnr"} & set(evaluate(make("gan"), *digits).metrics)
+
+
+def test_a_conditional_model_is_given_labels_and_asked_for_classes(digits):
+    train, test = digits
+    keras.utils.set_random_seed(0)
+    model = keras_gen.ConditionalVAE(num_classes=10, image_shape=(8, 8, 1), latent_dim=3, hidden=(64,), seed=0)
+    model.compile(keras.optimizers.Adam(3e-3))
+    model.fit(train.dataset(50, seed=0), epochs=15, verbose=0)
+    found = evaluate(model, train, test).metrics
+    assert found["label_agreement"] > 0.9 and found["neighbors_label_agreement"] > 0.7
+    assert found["nll"] < found["test_loss"] + 0.5
+    assert {"bits_per_dimension", "reconstruction_psnr", "classifier_accuracy_score"} <= set(found)
+    # The same images under the labels of others are less likely.
+    images, labels = (test.arrays[name][:100] for name in ("image", "label"))
+    images = images / np.float32(127.5) - 1
+    right, wrong = (model.log_prob(images, samples=20, label=given) for given in (labels, (labels + 1) % 10))
+    assert right.mean() > wrong.mean() + 5
 
 
 def test_data_without_labels_or_of_too_few_images_are_refused(digits):

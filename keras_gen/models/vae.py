@@ -1,21 +1,18 @@
 """The variational autoencoder."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.batch import Batch, check_shapes, check_values
+from keras_gen.batch import Batch, unpack
 from keras_gen.config import choice, positive
-from keras_gen.draws import sample_inputs
-from keras_gen.losses import bernoulli_log_likelihood, gaussian_kl, gaussian_log_likelihood, mean, per_example
+from keras_gen.losses import PIXEL_LAWS, gaussian_kl, mean, per_example
 from keras_gen.model import GenerativeModel, Player
 from keras_gen.networks import conv, mlp
-from keras_gen.signature import Signature
-
-SMALLEST_LOG_VARIANCE = -2 * np.log(255.0)  # half a gray level: below it a density on 8-bit images grows without bound
+from keras_gen.signature import Signature, signature
 
 
 @keras.saving.register_keras_serializable("keras_gen")
@@ -58,6 +55,7 @@ class VAE(GenerativeModel):
 
     density = "bound"
     averaged = ("encoder", "decoder")
+    num_classes: int | None = None  # of a variant whose networks see the label, too
 
     def __init__(
         self,
@@ -74,50 +72,73 @@ class VAE(GenerativeModel):
     ):
         super().__init__(**kwargs)
         self.image_shape, self.latent_dim = tuple(image_shape), positive("latent_dim", latent_dim)
-        self.likelihood = choice("likelihood", likelihood, ("bernoulli", "gaussian"))
+        self.likelihood = choice("likelihood", likelihood, PIXEL_LAWS)
         self.binarize = choice("binarize", binarize, ("stochastic", "threshold", "none"))
         self.beta, self.samples = beta, positive("samples", samples)
-        height, breadth, channels = self.image_shape
-        output = (height, breadth, channels * (2 if likelihood == "gaussian" else 1))
-        dtype = self.dtype_policy
+        output = (*self.image_shape[:2], self.image_shape[2] * PIXEL_LAWS[likelihood].outputs)
+        common = {"num_classes": self.num_classes, "dtype": self.dtype_policy}
         if choice("architecture", architecture, ("mlp", "conv")) == "mlp":
-            self.encoder = mlp.encoder(self.image_shape, hidden, 2 * latent_dim, dtype=dtype)
-            self.decoder = mlp.decoder(latent_dim, output, hidden[::-1], dtype=dtype)
+            self.encoder = mlp.encoder(self.image_shape, hidden, 2 * latent_dim, **common)
+            self.decoder = mlp.decoder(latent_dim, output, hidden[::-1], **common)
         else:
-            self.encoder = conv.encoder(self.image_shape, 2 * latent_dim, width, dtype=dtype)
-            self.decoder = conv.decoder(latent_dim, output, width, dtype=dtype)
+            self.encoder = conv.encoder(self.image_shape, 2 * latent_dim, width, **common)
+            self.decoder = conv.decoder(latent_dim, output, width, **common)
         self.build()
 
     def call(self, inputs, training=False):
         """Reconstructs images: the decoder's mean at the code's mean."""
-        image = inputs["image"] if isinstance(inputs, dict) else inputs
-        code = self.posterior(image, training)[0]
-        return self.images(self.network("decoder", training)({"latent": code}, training=training))
+        batch = unpack(inputs, self.data_names)
+        code = self.posterior(batch["image"], training, **self.given(batch))[0]
+        return PIXEL_LAWS[self.likelihood].mean(self.decoded(code, training, **self.given(batch)))
+
+    def expects(self) -> dict[str, tuple[int | None, ...]]:
+        """Returns the shapes of images and of what conditions the networks."""
+        return super().expects() | {name: (None,) for name in self.conditions()}
+
+    def conditions(self) -> dict[str, str]:
+        """Returns what both networks see beside image and latent, one number for each image: name to law."""
+        return {"label": f"classes {self.num_classes}"} if self.num_classes else {}
+
+    def given(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the conditions' part of a batch."""
+        return {name: batch[name] for name in self.conditions()}
 
     def players(self) -> tuple[Player, ...]:
         """Returns the one player, who moves encoder and decoder."""
+        networks, terms = (self.encoder, self.decoder), ("reconstruction", "kl")
         return (
-            Player(
-                "",
-                (self.encoder, self.decoder),
-                self.negative_elbo,
-                lambda: keras.optimizers.Adam(1e-3),
-                terms=("reconstruction", "kl"),
-                weights={"kl": self.beta},
-            ),
+            Player("", networks, self.negative_elbo, lambda: keras.optimizers.Adam(1e-3), terms, self.term_weights()),
         )
+
+    def term_weights(self) -> dict[str, float]:
+        """Returns the weights of the loss's terms, where they are not 1."""
+        return {"kl": self.beta}
 
     # --- loss --------------------------------------------------------------------------------------------------------
 
     def negative_elbo(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns minus the expected log-likelihood, and the KL of the code, in nats per image."""
-        image = self.observed(batch["image"], training)
-        code_mean, code_log_variance = self.posterior(image, training)
-        many = (tf.repeat(value, self.samples, axis=0) for value in (code_mean, code_log_variance))
-        latent, _ = self.code(*many, training)  # (B * samples, latent_dim)
-        output = self.network("decoder", training)({"latent": latent}, training=training)
-        log_likelihood = self.log_likelihood(tf.repeat(image, self.samples, axis=0), output)
-        return {"reconstruction": -mean(log_likelihood), "kl": mean(gaussian_kl(code_mean, code_log_variance))}
+        code, log_likelihood, *_ = self.explained(batch, training)
+        return {"reconstruction": -mean(log_likelihood), "kl": mean(gaussian_kl(*code))}
+
+    def explained(self, batch: Batch, training: bool) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Draws `samples` latents for each image: its posterior, then what `drawn` returns, (B * samples,) each."""
+        image, given = self.observed(batch["image"], training), self.given(batch)
+        code = self.posterior(image, training, **given)
+        image, *many = (tf.repeat(value, self.samples, axis=0) for value in (image, *code))
+        given = {name: tf.repeat(value, self.samples, axis=0) for name, value in given.items()}
+        return code, *self.drawn(image, *many, training, **given)
+
+    def drawn(
+        self, image: tf.Tensor, means: tf.Tensor, log_variance: tf.Tensor, training: bool, **given: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Draws a latent z for each image x; returns log p(x | z), log p(z) and log q(z | x) in nats, (B,) each."""
+        latent, noise = self.code(means, log_variance, training)
+        output = self.decoded(latent, training, **given)
+        log_likelihood = PIXEL_LAWS[self.likelihood].log_likelihood(image, output)
+        log_prior = -0.5 * per_example(tf.square(latent))
+        log_posterior = -0.5 * per_example(tf.square(noise) + log_variance)
+        return log_likelihood, log_prior, log_posterior  # the last two without log(2 pi), which cancels
 
     def observed(self, image: tf.Tensor, training: bool) -> tf.Tensor:
         """Returns what the likelihood is of: images in [-1, 1], binarized for a Bernoulli decoder."""
@@ -129,33 +150,24 @@ class VAE(GenerativeModel):
             level = keras.random.uniform(tf.shape(image), dtype="float32", seed=self.draws(training))
         return tf.where(0.5 * (image + 1.0) > level, 1.0, -1.0)
 
-    def posterior(self, image: tf.Tensor, training: bool) -> list[tf.Tensor]:
+    def posterior(self, image: tf.Tensor, training: bool, **given: tf.Tensor) -> list[tf.Tensor]:
         """Returns mean and log variance of the code, each (B, latent_dim)."""
-        return tf.split(self.network("encoder", training)({"image": image}, training=training), 2, axis=-1)
+        return tf.split(self.network("encoder", training)({"image": image, **given}, training=training), 2, axis=-1)
+
+    def decoded(self, latent: tf.Tensor, training: bool, **given: tf.Tensor) -> tf.Tensor:
+        """Returns the decoder's output, the likelihood's parameters of every pixel."""
+        return self.network("decoder", training)({"latent": latent, **given}, training=training)
 
     def code(self, means: tf.Tensor, log_variance: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         """Draws latents from the posterior; returns them and the noise that they are made of, each (B, latent_dim)."""
         noise = keras.random.normal(tf.shape(means), dtype="float32", seed=self.draws(training))
         return means + tf.exp(0.5 * log_variance) * noise, noise
 
-    def log_likelihood(self, image: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-        """Returns log p(image | latent) in nats, (B,), from the decoder's output."""
-        if self.likelihood == "bernoulli":
-            return bernoulli_log_likelihood(0.5 * (image + 1.0), output)
-        means, raw = tf.split(output, 2, axis=-1)
-        return gaussian_log_likelihood(
-            image, means, SMALLEST_LOG_VARIANCE + tf.nn.softplus(raw - SMALLEST_LOG_VARIANCE)
-        )
-
-    def images(self, output: tf.Tensor) -> tf.Tensor:
-        """Returns the means of the decoder's output as images in [-1, 1]."""
-        if self.likelihood == "bernoulli":
-            return 2.0 * tf.sigmoid(output) - 1.0
-        return tf.clip_by_value(tf.split(output, 2, axis=-1)[0], -1.0, 1.0)
-
     # --- likelihood --------------------------------------------------------------------------------------------------
 
-    def log_prob(self, images: np.ndarray, samples: int = 100, seed: int = 0, batch_size: int = 500) -> np.ndarray:
+    def log_prob(
+        self, images: np.ndarray, samples: int = 100, seed: int = 0, batch_size: int = 500, **inputs: Any
+    ) -> np.ndarray:
         """Returns a lower bound of log p(x) in nats for each image: the importance-weighted bound.
 
         Args:
@@ -163,57 +175,42 @@ class VAE(GenerativeModel):
             samples: of the latent for each image; the bound rises with them, and 1 gives the evidence lower bound.
             seed: of the draws.
             batch_size: images at once.
+            **inputs: what the networks see besides, such as `label`: one for all images, or one for each.
 
         Returns:
             float32 (n,).
         """
-        check_shapes({"image": (None, *np.shape(images)[1:])}, self.expects())
-        check_values({"image": images})
-        self.test_seed_generator.state.assign([seed, 0])
-        if "log_prob" not in self._compiled_functions:
-            self._compiled_functions["log_prob"] = tf.function(self._log_prob, reduce_retracing=True)
-        run, count = self._compiled_functions["log_prob"], tf.constant(samples)
-        parts = [run(images[at : at + batch_size], count).numpy() for at in range(0, len(images), batch_size)]
-        return np.concatenate(parts)
+        return self.densities(self._log_prob, {"image": images, **inputs}, samples, seed=seed, batch_size=batch_size)
 
-    def _log_prob(self, image, samples):
-        image = self.observed(image, False)
-        means, log_variance = self.posterior(image, False)
-        total = tf.fill(tf.shape(means)[:1], -np.inf)
-        for _ in tf.range(samples):
-            latent, noise = self.code(means, log_variance, False)
-            log_joint = self.log_likelihood(image, self.inference("decoder")({"latent": latent}, training=False))
-            log_joint -= 0.5 * per_example(tf.square(latent))
-            log_posterior = -0.5 * per_example(tf.square(noise) + log_variance)  # log(2 pi) cancels
-            total = _log_add(total, log_joint - log_posterior)
+    def _log_prob(self, batch, samples):
+        image, given = self.observed(batch["image"], False), self.given(batch)
+        code = self.posterior(image, False, **given)
+        total = tf.fill(tf.shape(image)[:1], -np.inf)
+        for _ in tf.range(samples):  # one after the other: memory does not grow with them
+            log_likelihood, log_prior, log_posterior = self.drawn(image, *code, False, **given)
+            total = keras.ops.logaddexp(total, log_likelihood + log_prior - log_posterior)
         return total - tf.math.log(tf.cast(samples, tf.float32))
 
     # --- signatures --------------------------------------------------------------------------------------------------
 
     def signatures(self) -> dict[str, Signature]:
         """Returns `encode` (image to mean and log variance of its code) and `decode` (latent to image)."""
+        conditions = self.conditions()
         images = {"image.range": "[-1, 1]", "image.layout": "NHWC"}
-        laws = {"sample": "image", "latent.law": "normal", **images}
+        meta = {f"{name}.law": law for name, law in conditions.items()} | images
+        shapes = {name: (None,) for name in conditions}
 
-        def encode(image):
-            return dict(zip(("mean", "log_variance"), self.posterior(image, False), strict=True))
+        def encode(image, **given):
+            return dict(zip(("mean", "log_variance"), self.posterior(image, False, **given), strict=True))
 
-        def decode(latent):
-            return {"image": self.images(self.inference("decoder")({"latent": latent}, training=False))}
-
-        def latents(n):
-            return sample_inputs({"latent": (None, self.latent_dim)}, laws, n)
-
-        def pictures(n):
-            return {"image": np.random.default_rng(0).uniform(-1, 1, (n, *self.image_shape)).astype(np.float32)}
+        def decode(latent, **given):
+            return {"image": PIXEL_LAWS[self.likelihood].mean(self.decoded(latent, False, **given))}
 
         return {
-            "encode": Signature(
-                encode, {"image": tf.TensorSpec((None, *self.image_shape), tf.float32)}, pictures, images
+            "encode": signature(encode, {"image": (None, *self.image_shape), **shapes}, meta),
+            "decode": signature(
+                decode,
+                {"latent": (None, self.latent_dim), **shapes},
+                {"sample": "image", "latent.law": "normal", **meta},
             ),
-            "decode": Signature(decode, {"latent": tf.TensorSpec((None, self.latent_dim), tf.float32)}, latents, laws),
         }
-
-
-def _log_add(a, b):
-    return tf.maximum(a, b) + tf.math.log1p(tf.exp(-tf.abs(a - b)))

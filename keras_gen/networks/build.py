@@ -46,6 +46,28 @@ def call(net: keras.Model, tensors: Mapping[str, Any], training: bool) -> Any:
     return net({name: tensors[name] for name in names}, training=training)
 
 
+def labelled(x: Any, num_classes: int | None) -> tuple[dict[str, Any], Any]:
+    """Gives a network the input `label`, int32 (B,).
+
+    Args:
+        x: tensor (B, d), which gets the one-hot code of the label beside it, or (B, H, W, C), which gets one more
+            channel: a learned plane for each class.
+        num_classes: number of classes; without it nothing is added.
+
+    Returns:
+        The new inputs by name, and the tensor.
+    """
+    if num_classes is None:
+        return {}, x
+    label = keras.Input((), dtype="int32", name="label")
+    code = keras.ops.one_hot(label, num_classes)  # (B, num_classes)
+    if len(x.shape) > 2:
+        height, width = x.shape[1:3]
+        code = keras.layers.Dense(height * width, use_bias=False)(code)
+        code = keras.layers.Reshape((height, width, 1))(code)
+    return {"label": label}, keras.layers.Concatenate()([x, code])
+
+
 def halvings(height: int, width: int, smallest: int = 4) -> int:
     """Returns how often both sides can be halved without a remainder and without falling below `smallest`."""
     times = 0

@@ -6,7 +6,7 @@ import keras
 from keras import layers
 
 from keras_gen.errors import UsageError
-from keras_gen.networks.build import halvings, in_float32, network
+from keras_gen.networks.build import halvings, in_float32, labelled, network
 
 
 def stages(image_shape: Sequence[int], width: int) -> tuple[tuple[int, int], list[int]]:
@@ -84,26 +84,35 @@ def dcgan_discriminator(
 
 
 @network
-def encoder(image_shape: Sequence[int], outputs: int, width: int = 32) -> keras.Model:
-    """Maps `image` (B, H, W, C) to (B, outputs) by ReLU convolutions of stride 2 and one dense layer of 8 `width`."""
+def encoder(image_shape: Sequence[int], outputs: int, width: int = 32, num_classes: int | None = None) -> keras.Model:
+    """Maps `image` (B, H, W, C) to (B, outputs) by ReLU convolutions of stride 2 and one dense layer of 8 `width`.
+
+    With `num_classes` it sees `label`, int32 (B,), too.
+    """
     _, channels = stages(image_shape, width)
     image = keras.Input(tuple(image_shape), name="image")
-    x = image
+    label, x = labelled(image, num_classes)
     for filters in channels:
         x = layers.Conv2D(filters, 4, 2, padding="same", activation="relu")(x)
     x = layers.Dense(8 * width, activation="relu")(layers.Flatten()(x))
-    return keras.Model({"image": image}, in_float32(layers.Dense(outputs)(x)), name="encoder")
+    return keras.Model({"image": image, **label}, in_float32(layers.Dense(outputs)(x)), name="encoder")
 
 
 @network
-def decoder(latent_dim: int, output_shape: Sequence[int], width: int = 32) -> keras.Model:
-    """Maps `latent` (B, latent_dim) to (B, H, W, C), without a last activation: the encoder in reverse."""
+def decoder(
+    latent_dim: int, output_shape: Sequence[int], width: int = 32, num_classes: int | None = None
+) -> keras.Model:
+    """Maps `latent` (B, latent_dim) to (B, H, W, C), without a last activation: the encoder in reverse.
+
+    With `num_classes` it sees `label`, int32 (B,), too.
+    """
     (height, breadth), channels = stages(output_shape, width)
     latent = keras.Input((latent_dim,), name="latent")
-    x = layers.Dense(8 * width, activation="relu")(latent)
+    label, x = labelled(latent, num_classes)
+    x = layers.Dense(8 * width, activation="relu")(x)
     x = layers.Dense(height * breadth * channels[-1], activation="relu")(x)
     x = layers.Reshape((height, breadth, channels[-1]))(x)
     for filters in reversed(channels[:-1]):
         x = layers.Conv2DTranspose(filters, 4, 2, padding="same", activation="relu")(x)
     x = layers.Conv2DTranspose(output_shape[-1], 4, 2, padding="same")(x)
-    return keras.Model({"latent": latent}, in_float32(x), name="decoder")
+    return keras.Model({"latent": latent, **label}, in_float32(x), name="decoder")

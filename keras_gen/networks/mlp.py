@@ -6,7 +6,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers
 
-from keras_gen.networks.build import in_float32, network
+from keras_gen.networks.build import in_float32, labelled, network
 
 
 @network
@@ -36,21 +36,32 @@ def discriminator(image_shape: Sequence[int], hidden: Sequence[int], dropout: fl
 
 
 @network
-def encoder(image_shape: Sequence[int], hidden: Sequence[int], outputs: int) -> keras.Model:
-    """Maps `image` (B, *image_shape) in [-1, 1], seen by the ReLU layers as [0, 1], to (B, outputs)."""
+def encoder(
+    image_shape: Sequence[int], hidden: Sequence[int], outputs: int, num_classes: int | None = None
+) -> keras.Model:
+    """Maps `image` (B, *image_shape) in [-1, 1], seen by the ReLU layers as [0, 1], to (B, outputs).
+
+    With `num_classes` it sees `label`, int32 (B,), too.
+    """
     image = keras.Input(tuple(image_shape), name="image")
     x = layers.Rescaling(0.5, offset=0.5)(layers.Flatten()(image))  # most pixels are black: zeros, not -1, learn faster
+    label, x = labelled(x, num_classes)
     for width in hidden:
         x = layers.Dense(width, activation="relu")(x)
-    return keras.Model({"image": image}, in_float32(layers.Dense(outputs)(x)), name="encoder")
+    return keras.Model({"image": image, **label}, in_float32(layers.Dense(outputs)(x)), name="encoder")
 
 
 @network
-def decoder(latent_dim: int, output_shape: Sequence[int], hidden: Sequence[int]) -> keras.Model:
-    """Maps `latent` (B, latent_dim) through ReLU layers to (B, *output_shape), without a last activation."""
+def decoder(
+    latent_dim: int, output_shape: Sequence[int], hidden: Sequence[int], num_classes: int | None = None
+) -> keras.Model:
+    """Maps `latent` (B, latent_dim) through ReLU layers to (B, *output_shape), without a last activation.
+
+    With `num_classes` it sees `label`, int32 (B,), too.
+    """
     latent = keras.Input((latent_dim,), name="latent")
-    x = latent
+    label, x = labelled(latent, num_classes)
     for width in hidden:
         x = layers.Dense(width, activation="relu")(x)
     x = layers.Reshape(tuple(output_shape))(layers.Dense(math.prod(output_shape))(x))
-    return keras.Model({"latent": latent}, in_float32(x), name="decoder")
+    return keras.Model({"latent": latent, **label}, in_float32(x), name="decoder")

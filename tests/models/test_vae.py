@@ -2,7 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import make, mnist
+from tiny import linear_gaussian, make, mnist
 
 import keras_gen
 from keras_gen.batch import Batch
@@ -113,23 +113,8 @@ def test_binarization_is_drawn_anew_in_training_and_is_fixed_in_evaluation(seede
 
 
 def test_importance_bound_rises_with_its_samples_and_meets_the_truth_of_a_linear_gaussian(seeded):
-    """Decoder x = w z + b with unit variance: log p(x) is known."""
-    model = keras_gen.VAE(image_shape=(1, 2, 1), latent_dim=1, hidden=(), likelihood="gaussian", seed=0)
-    encoder, decoder = model.encoder.trainable_variables, model.decoder.trainable_variables
-    for variable in encoder:
-        variable.assign(tf.zeros_like(variable))
-    encoder[-1].assign([0.3, np.log(2.0)])  # a poor proposal, of another mean and width than the posterior
-    w, b = np.float32([0.8, -0.5]), np.float32([0.1, 0.2])
-    # Outputs are mean and raw log variance of each pixel; the raw value is chosen so that the variance is 1.
-    low = -2 * np.log(255.0)
-    raw = np.float32(low + np.log(np.expm1(-low)))
-    decoder[0].assign([[w[0], 0, w[1], 0]])
-    decoder[1].assign([b[0], raw, b[1], raw])
-    x = np.float32([[0.3, -0.7]])
-    covariance = np.eye(2) + np.outer(w, w)
-    gap = x[0] - b
-    exact = -0.5 * (2 * np.log(2 * np.pi) + np.log(np.linalg.det(covariance)) + gap @ np.linalg.solve(covariance, gap))
-    many = np.repeat(x.reshape(1, 1, 2, 1), 2000, axis=0)
+    model, x, exact = linear_gaussian("vae", seed=0)
+    many = np.repeat(x, 2000, axis=0)
     bounds = [model.log_prob(many, samples=k).mean() for k in (1, 8, 128)]
     assert bounds[0] < bounds[1] < bounds[2]
     assert bounds[2] == pytest.approx(exact, abs=0.005)
