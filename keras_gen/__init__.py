@@ -11,6 +11,7 @@ __version__ = "0.1.0"
 
 _MODULES = (
     "callbacks",
+    "compression",
     "data",
     "distribution",
     "draws",
@@ -19,6 +20,7 @@ _MODULES = (
     "images",
     "information",
     "latent",
+    "layers",
     "losses",
     "metrics",
     "monitors",

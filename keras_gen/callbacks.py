@@ -238,6 +238,7 @@ class Checkpoint(keras.callbacks.Callback):
             "order": self.order,
             "steps_in_epoch": self._steps_in_epoch,
             "optimizers": _optimizers(self.model),
+            **({"stage": self.model.stage} if self.model.stages else {}),
         }
         path = self.folder / f"step-{self.steps_done:09d}.npz"
         files.write(path, _packed(state, arrays))
@@ -301,6 +302,8 @@ def _optimizers(model):
 
 def _difference(state, arrays, model, variables):
     """Returns the first thing in which a checkpoint does not fit a model, in words, or nothing."""
+    if state.get("stage") != model.stage:
+        return f"the stage {state.get('stage')}, this model {model.stage}"
     for name, kind in _optimizers(model).items():
         if state["optimizers"].get(name) != kind:
             return f"{state['optimizers'].get(name)} as {name}, this model {kind}"

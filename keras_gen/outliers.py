@@ -15,6 +15,8 @@ from numpy.typing import ArrayLike
 
 from keras_gen import latent
 from keras_gen.errors import UsageError, near_misses
+from keras_gen.exported import Exported
+from keras_gen.signature import Signature
 
 KINDS = ("auto", "log_prob", "reconstruction")
 
@@ -51,7 +53,7 @@ def score_samples(
     if options:
         raise UsageError(f"a reconstruction takes no {', '.join(options)}; those are for kind='log_prob'")
     try:
-        made = latent.reconstruct(source, images, batch_size=batch_size)
+        made = _reconstruct(source, images, batch_size)
     except UsageError as error:
         if "encode" not in str(error):
             raise
@@ -105,6 +107,110 @@ def typicality(scores: ArrayLike, reference: ArrayLike) -> np.ndarray:
         arXiv:1906.02994; here for single images, with the median in place of the mean.
     """
     return -np.abs(_scores("scores", scores) - np.median(_scores("reference", reference)))
+
+
+class Detector:
+    """Tells outliers by the error of their reconstruction, in Keras and in exported files alike. Made by `detector`.
+
+    Attributes:
+        model: the `keras_gen` model, which computes in float32.
+        threshold: images that score below are outliers.
+    """
+
+    def __init__(self, model: Any, threshold: float, examples: np.ndarray):
+        self.model, self.threshold = model.float32(), float(np.float32(threshold))
+        self._examples, self._run = examples, None
+
+    def __call__(self, images: ArrayLike, batch_size: int = 64) -> np.ndarray:
+        """Returns which images are outliers, bool (n,)."""
+        return self._detect(images, batch_size)["outlier"].astype(bool)
+
+    def scores(self, images: ArrayLike, batch_size: int = 64) -> np.ndarray:
+        """Returns the scores of images, float32 (n,): minus the mean squared error per pixel."""
+        return self._detect(images, batch_size)["score"]
+
+    def signatures(self) -> dict[str, Signature]:
+        """Returns `detect`: image to `score` and `outlier` (1 or 0); its meta holds the `threshold`."""
+        import tensorflow as tf
+
+        parts = self.model.signatures()
+        encode, decode = parts["encode"], parts["decode"]
+        (name,) = decode.inputs
+
+        def detect(image):
+            code = next(iter(encode.fn(image=image).values()))
+            made = next(iter(decode.fn(**{name: code}).values()))
+            score = -tf.reduce_mean(tf.square(made - image), axis=tuple(range(1, len(image.shape))))
+            return {"score": score, "outlier": tf.cast(score < self.threshold, tf.int32)}
+
+        def pictures(n):
+            return {"image": np.resize(self._examples, (n, *self._examples.shape[1:]))}
+
+        described = {"image.range": "[-1, 1]", "image.layout": "NHWC", "outlier.classes": "belongs, outlier"}
+        return {"detect": Signature(detect, encode.inputs, pictures, {"threshold": repr(self.threshold), **described})}
+
+    def float32(self) -> "Detector":
+        """Returns this detector: its model computes in float32 already."""
+        return self
+
+    def _detect(self, images, batch_size):
+        import tensorflow as tf
+
+        images, signature = _images(images), self.signatures()["detect"]
+        want = tuple(signature.inputs["image"].shape[1:])
+        if images.shape[1:] != want:
+            raise UsageError(f"images have shape {images.shape}; expected {('n', *want)}")
+        self._run = self._run or tf.function(signature.fn, input_signature=[signature.inputs["image"]])
+        parts = [self._run(images[at : at + batch_size]) for at in range(0, len(images), batch_size)]
+        return {key: np.concatenate([part[key].numpy() for part in parts]) for key in ("score", "outlier")}
+
+
+def detector(model: Any, images: ArrayLike, quantile: float = 0.05, batch_size: int = 64) -> Detector:
+    """Returns a detector of outliers, whose threshold is set by images that belong.
+
+    Args:
+        model: a `keras_gen` model with `encode` and `decode`, a run or a `.keras` file.
+        images: (n, H, W, C) in [-1, 1] that belong, not used in training.
+        quantile: share of such images that are rejected all the same, in [0, 1].
+        batch_size: images computed at once.
+
+    Raises:
+        UsageError: the model has no such pair, or needs a label.
+
+    Example:
+        ```python
+        detect = keras_gen.outliers.detector("autoencoder", images, quantile=0.05)
+        detect(others)  # bool (n,)
+        export.onnx.export(detect, "detector")  # detector/detect.onnx; its metadata hold the threshold
+        ```
+    """
+    source, images = latent.opened(model), _images(images)
+    if isinstance(source, Exported) or not callable(getattr(source, "float32", None)):
+        raise UsageError(f"{latent.called(model)} is no Keras model; give the run or its .keras file")
+    found = source.signatures()
+    if not {"encode", "decode"} <= set(found):
+        raise UsageError(f"{latent.called(model)} has no 'encode' and 'decode', only {', '.join(found)}")
+    more = [*(set(found["encode"].inputs) - {"image"}), *list(found["decode"].inputs)[1:]]
+    if more:
+        raise UsageError(f"{latent.called(model)} needs {more[0]!r} to reconstruct; a detector sees images alone")
+    scores = Detector(source, 0.0, images).scores(images, batch_size)
+    limit = threshold(scores, quantile)
+    # In the middle between two scores no image lies so near that rounding in another runtime decides.
+    below = scores[scores < limit].max(initial=-np.inf)
+    above = scores[scores >= limit].min(initial=np.inf)
+    limit = (below + above) / 2 if np.isfinite(below) else limit - 1e-3 * abs(limit)
+    order = np.argsort(scores)
+    ends = images[order[[-1, 0, -2 % len(order), 1 % len(order)]]]
+    noise = np.random.default_rng(0).uniform(-1, 1, ends.shape).astype(np.float32)
+    return Detector(source, limit, np.stack([ends, noise], axis=1).reshape(-1, *images.shape[1:]))
+
+
+def _reconstruct(source, images, batch_size):
+    """Returns images made of their codes: vectors, or the tokens of a Keras model."""
+    found = source.signatures() if callable(getattr(source, "signatures", None)) else {}
+    if "decode" in found and next(iter(found["decode"].inputs.values())).dtype.is_integer:
+        return source.reconstruct(images, batch_size)
+    return latent.reconstruct(source, images, batch_size=batch_size)
 
 
 def _images(images):

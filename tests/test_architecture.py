@@ -13,7 +13,7 @@ FLOORS = [
     | {"information", "files", "archive", "batch", "feed"},
     {"layers", "data", "metrics", "images", "exported"},
     {"networks", "fitting"},
-    {"model", "callbacks", "monitors", "evaluation", "latent", "outliers", "saving"},
+    {"model", "callbacks", "monitors", "evaluation", "latent", "outliers", "saving", "compression"},
     {"models", "recipes"},
     {"__init__", "__main__", "cli"},
 ]

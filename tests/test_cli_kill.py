@@ -16,18 +16,21 @@ ROOT = Path(__file__).resolve().parents[1]
 STEPS = 600
 
 
-def command(folder):
+DCGAN = ("dcgan", "--set", "width=8", "--set", "latent_dim=8", "--steps", str(STEPS))
+STACKED = ("stacked_autoencoder", "--set", "hidden=[32]", "--set", "latent_dim=8", "--steps", "300")
+
+
+def command(folder, model):
     return [
-        *(sys.executable, "-m", "keras_gen", "train", "dcgan", "--set", "width=8", "--set", "latent_dim=8"),
-        *("--set", "ema=0.9", "--batch-size", "32", "--steps", str(STEPS), "--samples", "4"),
-        *("--checkpoint-every", "0.2", "--output", str(folder)),
+        *(sys.executable, "-m", "keras_gen", "train", *model, "--set", "ema=0.9", "--batch-size", "32"),
+        *("--samples", "4", "--checkpoint-every", "0.2", "--output", str(folder)),
     ]
 
 
-def start(folder):
+def start(folder, model=DCGAN):
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    return subprocess.Popen(command(folder), env=environment, cwd=folder.parent, **pipes)
+    return subprocess.Popen(command(folder, model), env=environment, cwd=folder.parent, **pipes)
 
 
 def checkpoints(folder):
@@ -99,6 +102,27 @@ def test_killed_and_stopped_and_killed_again(tmp_path):
     assert f"going on from step {at}" in ended(start(folder))
     ended(beside)
     assert_same(alone, folder)
+
+
+def test_killed_in_each_of_its_stages(tmp_path):
+    (tmp_path / "a").mkdir()
+    alone, folder = tmp_path / "a" / "run", tmp_path / "run"
+    beside = start(alone, STACKED)
+    for stage in ("layer_2", "whole"):
+        process = start(folder, STACKED)
+        while not list((folder / "checkpoints" / stage).glob("step-*.npz")) and process.poll() is None:
+            time.sleep(0.01)
+        process.kill()
+        process.communicate()
+        assert process.returncode == -signal.SIGKILL, "the run was over before it could be killed"
+    out = ended(start(folder, STACKED))
+    assert "of whole" in out and "stage layer" not in out, "earlier stages are not trained again"
+    ended(beside)
+    assert_same(alone, folder)
+    rows = (folder / "history.csv").read_text().splitlines()
+    stages = [row.split(",")[0] for row in rows]
+    assert stages == ["stage", *sorted(stages[1:], key=["layer_1", "layer_2", "whole"].index)]
+    assert len(set(stages[1:])) == 3
 
 
 @pytest.mark.slow

@@ -3,12 +3,14 @@
 import importlib.util
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from tiny import make, real_digits
 
 import export.onnx
 import export.tflite
+import keras_gen
 from keras_gen import exported, outliers
 from keras_gen.errors import UsageError
 
@@ -72,6 +74,109 @@ def test_usage_errors():
         with pytest.raises(UsageError) as caught:
             call()
         assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+# --- the detector ----------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def trained():
+    """A VAE of digits, and digits that it has not seen."""
+    keras.utils.set_random_seed(0)
+    images = real_digits(1000)[0]
+    model = keras_gen.VAE(image_shape=(8, 8, 1), latent_dim=8, hidden=(64,), binarize="none", seed=0)
+    model.compile()
+    model.fit(images[:600], batch_size=50, epochs=20, verbose=0)
+    return model, images[600:]
+
+
+def test_detector_rejects_its_share_by_the_error_of_reconstruction(trained):
+    model, images = trained
+    detect = outliers.detector(model, images, quantile=0.1)
+    scores = detect.scores(images)
+    np.testing.assert_allclose(scores, -np.square(model.reconstruct(images) - images).mean((1, 2, 3)), rtol=1e-5)
+    np.testing.assert_allclose(scores, outliers.score_samples(model, images, "reconstruction"), rtol=1e-5)
+    assert detect(images).dtype == bool and detect(images).sum() == 40  # of 400
+    assert outliers.threshold(scores, 0.1) == pytest.approx(detect.threshold, abs=1e-2)
+    order = np.sort(scores)
+    assert detect.threshold == pytest.approx((order[39] + order[40]) / 2, abs=1e-7)
+    noise = np.random.default_rng(0).uniform(-1, 1, (50, 8, 8, 1)).astype(np.float32)
+    assert detect(noise).mean() > 0.9 and detect(-images).mean() > 0.95
+    assert not outliers.detector(model, images, quantile=0)(images).any()
+    assert (~outliers.detector(model, images, quantile=1)(images)).sum() == 1  # the best is not below itself
+
+
+def test_the_decision_is_the_same_in_keras_onnx_and_tflite(trained, tmp_path):
+    """On digits, on noise, and on mixtures of both that score within 1e-4 of the threshold on either side."""
+    model, images = trained
+    detect = outliers.detector(model, images[:200], quantile=0.05)
+    export.onnx.export(detect, tmp_path)
+    export.tflite.export(detect, tmp_path)
+    inside, noise = images[:40][~detect(images[:40])], np.random.default_rng(0).uniform(-1, 1, (40, 8, 8, 1))
+    low, high = np.zeros(len(inside)), np.ones(len(inside))
+
+    def mixed(share):
+        share = share[:, None, None, None]
+        return ((1 - share) * inside + share * noise[: len(inside)]).astype(np.float32)
+
+    for _ in range(14):  # bisection: `low` belongs, `high` does not
+        middle = (low + high) / 2
+        outside = detect(mixed(middle))
+        low, high = np.where(outside, low, middle), np.where(outside, middle, high)
+    shown = np.concatenate([images, mixed(low), mixed(high), noise.astype(np.float32)])
+    scores, decided = detect.scores(shown), detect(shown)
+    near = np.abs(scores - detect.threshold) < 1e-4
+    assert near[decided].sum() > 20 < near[~decided].sum()
+    clear = np.abs(scores - detect.threshold) > 1e-6  # nearer, and rounding decides
+    assert clear.sum() > len(clear) - 10
+    for name in ("detect.onnx", "model.tflite"):
+        file = exported.open_file(tmp_path / name)
+        found = file.run("detect", image=shown)
+        assert found["outlier"].dtype == np.int32
+        np.testing.assert_allclose(found["score"], scores, atol=1e-6)
+        np.testing.assert_array_equal(found["outlier"][clear].astype(bool), decided[clear])
+        assert float(file.meta("detect")["threshold"]) == detect.threshold
+
+
+def test_a_detector_of_tokens_and_one_of_half_precision(tmp_path):
+    images = real_digits(64)[0].repeat(2, axis=2)
+    for model in (make("vq_vae"), make("vq_vae", dtype="mixed_bfloat16")):
+        scores = outliers.score_samples(model.float32(), images)
+        detect = outliers.detector(model, images, quantile=0.25)
+        np.testing.assert_allclose(detect.scores(images), scores, rtol=1e-5)
+        assert detect(images).sum() == 16
+        export.onnx.export(detect, tmp_path)
+        found = exported.open_file(tmp_path / "detect.onnx").run("detect", image=images)
+        np.testing.assert_array_equal(found["outlier"].astype(bool), detect(images))
+
+
+def test_a_detector_of_a_run(trained, tmp_path):
+    model, images = trained
+    model.save(tmp_path / "model.keras")
+    detect = outliers.detector(tmp_path, images)
+    np.testing.assert_array_equal(detect(images), outliers.detector(model, images)(images))
+    export.onnx.export(model, tmp_path)
+
+    class Conditional(keras_gen.VAE):
+        def signatures(self):
+            found = super().signatures()
+            inputs = {**found["decode"].inputs, "label": None}
+            return {**found, "decode": found["decode"]._replace(inputs=inputs)}
+
+    for words, call in (
+        ("needs 'label' to reconstruct", lambda: outliers.detector(Conditional(image_shape=(8, 8, 1)), images)),
+        ("has no 'encode' and 'decode', only generate", lambda: outliers.detector(make("gan"), images)),
+        ("is no Keras model", lambda: outliers.detector(tmp_path / "encode.onnx", images)),
+        ("quantile is 2", lambda: outliers.detector(model, images, quantile=2)),
+        ("expected ('n', 8, 8, 1)", lambda: detect(images[:, :4])),
+        ("NaN", lambda: detect(images * np.nan)),
+    ):
+        with pytest.raises(UsageError) as caught:
+            call()
+        assert words in str(caught.value) and "\n" not in str(caught.value)
+
+
+# --- the example -----------------------------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")

@@ -55,6 +55,23 @@ def injected():
     return {"generator": generator, "discriminator": discriminator, "latent_dim": 5}
 
 
+def vae():
+    """Returns a value other than the default for every argument of a VAE."""
+    return {
+        "image_shape": (8, 8, 1),
+        "latent_dim": 3,
+        "architecture": "conv",
+        "hidden": (9, 8),
+        "width": 4,
+        "likelihood": "gaussian",
+        "beta": 2.0,
+        "samples": 2,
+        "binarize": "threshold",
+        "seed": 5,
+        "ema": 0.9,
+    }
+
+
 # name of the row: (model, arguments). Together the rows of a model give every argument a value other than its default.
 ROWS = {
     "gan": (
@@ -86,6 +103,57 @@ ROWS = {
             "seed": 2,
         },
     ),
+    "autoencoder": (
+        "autoencoder",
+        lambda: {
+            "image_shape": (8, 8, 1),
+            "latent_dim": 3,
+            "hidden": (9, 8),
+            "loss": "cross_entropy",
+            "seed": 5,
+            "ema": 0.9,
+        },
+    ),
+    "autoencoder-conv": (
+        "autoencoder",
+        lambda: {"image_shape": (8, 16, 3), "latent_dim": 3, "architecture": "conv", "width": 4, "seed": 5},
+    ),
+    "denoising_autoencoder": (
+        "denoising_autoencoder",
+        lambda: {
+            "image_shape": (8, 8, 3),
+            "latent_dim": 3,
+            "hidden": (9, 8),
+            "corruption": "masking",
+            "amount": 0.3,
+            "seed": 5,
+        },
+    ),
+    "denoising_autoencoder-conv": (
+        "denoising_autoencoder",
+        lambda: {
+            "image_shape": (8, 8, 1),
+            "latent_dim": 3,
+            "architecture": "conv",
+            "width": 4,
+            "loss": "cross_entropy",
+            "amount": 0.2,
+            "seed": 5,
+            "ema": 0.9,
+        },
+    ),
+    "stacked_autoencoder": (
+        "stacked_autoencoder",
+        lambda: {
+            "image_shape": (8, 8, 1),
+            "latent_dim": 5,
+            "hidden": (12, 9),
+            "loss": "cross_entropy",
+            "corruption": 0.25,
+            "seed": 4,
+            "ema": 0.9,
+        },
+    ),
     "vae": (
         "vae",
         lambda: {
@@ -108,6 +176,28 @@ ROWS = {
             "width": 4,
             "likelihood": "gaussian",
             "seed": 5,
+        },
+    ),
+    "beta_vae": ("beta_vae", lambda: {**vae(), "beta": 3.0, "reconstruction_weight": 0.5}),
+    "conditional_vae": ("conditional_vae", lambda: {**vae(), "num_classes": 11}),
+    "conditional_vae-mlp": (
+        "conditional_vae",
+        lambda: {"image_shape": (8, 16, 3), "latent_dim": 3, "hidden": (9,), "num_classes": 12, "seed": 5},
+    ),
+    "iwae": ("iwae", lambda: {**vae(), "samples": 3}),
+    "vq_vae": (
+        "vq_vae",
+        lambda: {
+            "image_shape": (8, 16, 1),
+            "codes": 11,
+            "code_dim": 3,
+            "width": 6,
+            "blocks": 1,
+            "commitment": 0.5,
+            "decay": 0.9,
+            "revive": 0.1,
+            "seed": 6,
+            "ema": 0.9,
         },
     ),
 }
@@ -133,6 +223,29 @@ def batch_for(model, count=16):
     height, width, channels = model.image_shape
     images = np.tile(images, (1, height // 8, width // 8, channels))
     return {"image": images, "label": labels}
+
+
+def linear_gaussian(name, **arguments):
+    """Returns a VAE of x = w z + b + noise of variance 1, one x of two pixels, and log p(x) as it is known exactly."""
+    import tensorflow as tf
+
+    import keras_gen
+
+    model = keras_gen.get(name, image_shape=(1, 2, 1), latent_dim=1, hidden=(), likelihood="gaussian", **arguments)
+    encoder, decoder = model.encoder.trainable_variables, model.decoder.trainable_variables
+    for variable in encoder:
+        variable.assign(tf.zeros_like(variable))
+    encoder[-1].assign([0.3, np.log(2.0)])  # a poor proposal, of another mean and width than the posterior
+    w, b = np.float32([0.8, -0.5]), np.float32([0.1, 0.2])
+    # Outputs are mean and raw log variance of each pixel; the raw value is chosen so that the variance is 1.
+    low = -2 * np.log(255.0)
+    raw = np.float32(low + np.log(np.expm1(-low)))
+    decoder[0].assign([[w[0], 0, w[1], 0]])
+    decoder[1].assign([b[0], raw, b[1], raw])
+    x = np.float32([0.3, -0.7])
+    covariance, gap = np.eye(2) + np.outer(w, w), x - b
+    exact = -0.5 * (2 * np.log(2 * np.pi) + np.log(np.linalg.det(covariance)) + gap @ np.linalg.solve(covariance, gap))
+    return model, x.reshape(1, 1, 2, 1), exact
 
 
 def weights(model):

@@ -341,7 +341,8 @@ class Training:
 
     def _optimizers(self):
         names = [player.prefixed("optimizer") for player in self.model.players()]
-        return {name: getattr(self.model, name).get_config() for name in names}
+        configs = {name: getattr(self.model, name).get_config() for name in names}
+        return {name: {k: v for k, v in config.items() if k != "name"} for name, config in configs.items()}
 
 
 def _check_tensorboard(wanted):

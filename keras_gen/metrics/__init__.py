@@ -1,5 +1,6 @@
 """How good samples are: plain functions on arrays, and judges that turn images into features and labels."""
 
+from keras_gen.metrics.codes import linear_probe, nearest_neighbors, pca_error
 from keras_gen.metrics.compare import Rung, compare, ladder
 from keras_gen.metrics.distance import (
     KID,
@@ -15,6 +16,7 @@ from keras_gen.metrics.distance import (
     neighborhoods,
     precision_recall,
 )
+from keras_gen.metrics.few_labels import few_labels
 from keras_gen.metrics.figure import Figure, side_by_side
 from keras_gen.metrics.inception import Inception
 from keras_gen.metrics.judge import Judge, Judged, NeighborJudge
@@ -54,13 +56,17 @@ __all__ = [
     "compare",
     "density_coverage",
     "displacement_errors",
+    "few_labels",
     "frechet_distance",
     "kid",
     "label_agreement",
     "ladder",
+    "linear_probe",
     "mode_coverage",
     "nearest_neighbor_copies",
+    "nearest_neighbors",
     "neighborhoods",
+    "pca_error",
     "precision_recall",
     "psnr",
     "side_by_side",
