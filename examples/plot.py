@@ -1,4 +1,4 @@
-"""A picture of one pair of axes, for the examples: lines and bars, drawn with Pillow alone."""
+"""A picture of one pair of axes, for the examples: lines, bars and points, drawn with Pillow alone."""
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -61,6 +61,16 @@ class Plot:
         for a, b in zip(x, y, strict=True):
             (left, top), (right, bottom) = self.at(a - width / 2, b), self.at(a + width / 2, self.y[0])
             self.pen.rectangle([left, top, right, bottom], color)
+
+    def points(self, x, y, color, radius=5):
+        """Draws a dot at each pair."""
+        for a, b in zip(x, y, strict=True):
+            across, up = self.at(a, b)
+            self.pen.ellipse([across - radius, up - radius, across + radius, up + radius], color)
+
+    def mark(self, x, y, name, color):
+        """Writes a name at a point, in front of what is there."""
+        self.pen.text(self.at(x, y), name, color, self.font, anchor="mm", stroke_width=6, stroke_fill="white")
 
     def pixels(self):
         """Returns the picture, uint8 (height, width, 3)."""
