@@ -77,7 +77,7 @@ def faces_of(examples: keras_gen.data.Examples) -> tuple[np.ndarray, np.ndarray]
     label = examples.arrays["label"]
     with_it, without = (label == examples.classes.index(name) for name in (WITH, WITHOUT))
     chosen = with_it | without
-    return examples.arrays["image"][chosen] / np.float32(127.5) - 1, with_it[chosen]
+    return images.from_uint8(examples.arrays["image"][chosen]), with_it[chosen]
 
 
 def probability(judge, faces: np.ndarray) -> float:

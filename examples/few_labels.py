@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 import keras_gen
-from keras_gen import metrics
+from keras_gen import images, metrics
 
 
 def main() -> None:
@@ -40,7 +40,7 @@ def main() -> None:
         history = model.fit(train.dataset(64, seed=0), epochs=options.epochs, verbose=0).history["loss"]
         print(f"stage {stage:8} loss {history[0]:.4f} to {history[-1]:.4f}", flush=True)
 
-    known, asked = ((part.arrays["image"] / 127.5 - 1).astype(np.float32) for part in (train, test))
+    known, asked = (images.from_uint8(part.arrays["image"]) for part in (train, test))
     print(f"\n{'labels of each class':>20} {'pretrained':>22} {'random':>22}")
     for count in options.labels:
         texts = []

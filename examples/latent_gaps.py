@@ -66,7 +66,7 @@ def split(data: str, seed: int) -> tuple[Examples, Examples, Examples]:
 
 def floats(examples: Examples) -> np.ndarray:
     """Returns the images in [-1, 1]."""
-    return examples.arrays["image"] / np.float32(127.5) - np.float32(1)
+    return images.from_uint8(examples.arrays["image"])
 
 
 def models(train: Examples, latent_dim: int, steps: int, seed: int) -> list[keras.Model]:

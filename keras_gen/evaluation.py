@@ -8,6 +8,7 @@ from keras_gen import metrics
 from keras_gen.draws import sample_inputs
 from keras_gen.errors import UsageError
 from keras_gen.feed import Examples
+from keras_gen.images import from_uint8
 
 LIKELIHOOD_IMAGES = 1000  # the bound takes many passes for each
 RECONSTRUCTED_IMAGES = 1000
@@ -79,10 +80,7 @@ def _shuffled(test, seed):
     if "label" not in test.arrays:
         raise UsageError(f"{test.name} has no labels, which the judges learn from; give labelled data")
     order = np.random.default_rng(seed).permutation(len(test))
-    images = np.asarray(test.arrays["image"])[order]
-    if images.dtype == np.uint8:
-        images = images / np.float32(127.5) - np.float32(1)
-    return images, np.asarray(test.arrays["label"])[order]
+    return from_uint8(test.arrays["image"][order]), np.asarray(test.arrays["label"])[order]
 
 
 def _of_samples(model, judges, real, train, held_out, n, seed):

@@ -14,6 +14,12 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     return np.clip(np.rint((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
+def from_uint8(images: np.ndarray) -> np.ndarray:
+    """Maps gray levels 0 to 255 to float32 in [-1, 1]; images that are floats already stay as they are."""
+    images = np.asarray(images)
+    return images / np.float32(127.5) - np.float32(1) if images.dtype == np.uint8 else images.astype(np.float32)
+
+
 def grid(images: np.ndarray, columns: int | None = None, padding: int = 1) -> np.ndarray:
     """Lays images out in rows.
 

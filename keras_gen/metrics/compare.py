@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_gen.errors import UsageError
+from keras_gen.images import from_uint8
 from keras_gen.metrics.checks import class_labels, whole
 from keras_gen.metrics.distance import frechet_distance, kid, neighborhoods
 from keras_gen.metrics.figure import Figure
@@ -119,8 +120,7 @@ def ladder(
         raise UsageError(f"{judge.name} sees no classes; use metrics.Judge")
     reference, other = judge(images[:half]), images[half : 2 * half]
     labels = judge.labels(other) if labels is None else class_labels("labels", labels, len(images))[half : 2 * half]
-    if other.dtype == np.uint8:
-        other = other / np.float32(127.5) - np.float32(1)
+    other = from_uint8(other)
     rng = np.random.default_rng(seed)
     classes = np.unique(labels)
     if len(classes) < 2:

@@ -4,6 +4,7 @@ import numpy as np
 
 from keras_gen.data import store
 from keras_gen.errors import UsageError
+from keras_gen.images import from_uint8
 
 _SIDE = 299
 _BLOCK = 64  # images in a forward pass
@@ -64,8 +65,7 @@ class Inception:
             raise UsageError(f"images are {images.dtype}; expected uint8, or floats in [-1, 1]")
         out = []
         for first in range(0, len(images), _BLOCK):
-            block = images[first : first + _BLOCK]
-            block = block / np.float32(127.5) - np.float32(1) if block.dtype == np.uint8 else block.astype(np.float32)
+            block = from_uint8(images[first : first + _BLOCK])
             block = tf.image.resize(block, (_SIDE, _SIDE), antialias=True)
             out.append(self._run(tf.repeat(block, 3 // block.shape[-1], axis=-1)).numpy())
         return np.concatenate(out)

@@ -19,6 +19,7 @@ from keras_gen.data.progress import Progress
 from keras_gen.data.text import notice
 from keras_gen.errors import UsageError, near_misses
 from keras_gen.feed import Examples
+from keras_gen.images import from_uint8
 from keras_gen.metrics.checks import class_labels
 
 # Plain data, and a part of the cache's key: another recipe is another judge.
@@ -356,8 +357,7 @@ def _blocks(images, shape):
     if images.dtype != np.uint8 and images.dtype.kind != "f":
         raise UsageError(f"images are {images.dtype}; expected uint8, or floats in [-1, 1]")
     for first in range(0, len(images), _BLOCK):
-        block = images[first : first + _BLOCK]
-        yield block / np.float32(127.5) - np.float32(1) if block.dtype == np.uint8 else block.astype(np.float32)
+        yield from_uint8(images[first : first + _BLOCK])
 
 
 def _flat(images, shape):

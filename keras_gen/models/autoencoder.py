@@ -10,12 +10,12 @@ import tensorflow as tf
 from keras_gen import metrics
 from keras_gen.batch import Batch
 from keras_gen.config import choice, positive
-from keras_gen.draws import example_inputs, sample_inputs
+from keras_gen.images import from_uint8
 from keras_gen.layers import RunningMoments
 from keras_gen.losses import mean
 from keras_gen.model import GenerativeModel, Player
 from keras_gen.networks import conv, mlp
-from keras_gen.signature import Signature
+from keras_gen.signature import Signature, signature
 
 PROBED = 10_000  # training examples that the classifiers on codes learn from
 
@@ -140,7 +140,7 @@ class Autoencoder(GenerativeModel):
             principal components; with labels `linear_probe` and `knn` (5 neighbors), shares of right answers on codes,
             and `pixels_linear_probe` and `pixels_knn` on images.
         """
-        known, images = self.floats(train.arrays["image"]), self.floats(test.arrays["image"])
+        known, images = from_uint8(train.arrays["image"]), from_uint8(test.arrays["image"])
         errors = np.square(self.reconstruct(images, batch_size=500) - images)
         components = min(self.latent_dim, len(known), known[0].size)
         pca_error = metrics.pca_error(known, images, components, seed)
@@ -155,18 +155,12 @@ class Autoencoder(GenerativeModel):
             found[f"{prefix}knn"] = metrics.nearest_neighbors(ours, labels, theirs, asked)
         return found
 
-    @staticmethod
-    def floats(images: np.ndarray) -> np.ndarray:
-        """Returns images in [-1, 1]; data sets may hold gray levels."""
-        scaled = images / np.float32(127.5) - np.float32(1) if images.dtype == np.uint8 else images
-        return np.asarray(scaled, np.float32)
-
     # --- signatures --------------------------------------------------------------------------------------------------
 
     def signatures(self) -> dict[str, Signature]:
         """Returns `encode` (image to code), `decode` (code to image), and `generate` (standard normal to image)."""
         image, latent = {"image": (None, *self.image_shape)}, {"latent": (None, self.latent_dim)}
-        images, law = {"image.range": "[-1, 1]", "image.layout": "NHWC"}, {"latent.law": "normal"}
+        images = {"image.range": "[-1, 1]", "image.layout": "NHWC"}
 
         def encode(image):
             return {"code": self.inference("encoder")({"image": image}, training=False)}
@@ -178,13 +172,7 @@ class Autoencoder(GenerativeModel):
             return decode(self.moments.transform(latent))
 
         return {
-            "encode": Signature(encode, _specs(image), lambda n: example_inputs(image, images, n), images),
-            "decode": Signature(decode, _specs(latent), lambda n: example_inputs(latent, law, n), images),
-            "generate": Signature(
-                generate, _specs(latent), lambda n: sample_inputs(latent, law, n), {"sample": "image", **law, **images}
-            ),
+            "encode": signature(encode, image, images),
+            "decode": signature(decode, latent, images),
+            "generate": signature(generate, latent, {"sample": "image", "latent.law": "normal", **images}),
         }
-
-
-def _specs(shapes):
-    return {name: tf.TensorSpec(shape, tf.float32) for name, shape in shapes.items()}

@@ -10,6 +10,7 @@ import tensorflow as tf
 from keras_gen import metrics
 from keras_gen.config import choice
 from keras_gen.errors import UsageError
+from keras_gen.images import from_uint8
 from keras_gen.models.autoencoder import Autoencoder
 
 
@@ -93,7 +94,7 @@ class DenoisingAutoencoder(Autoencoder):
             corrupted images, and `psnr_gain`, by how much it is above that of the corrupted images. The latter are
             clipped to [-1, 1] for this: otherwise half of the gain would be that of the clipping.
         """
-        images = self.floats(test.arrays["image"])
+        images = from_uint8(test.arrays["image"])
         corrupted = self.corrupt(images, seed)
         denoised = float(np.mean(metrics.psnr(images, self.reconstruct(corrupted, batch_size=500))))
         before = float(np.mean(metrics.psnr(images, corrupted.clip(-1, 1))))

@@ -8,13 +8,12 @@ import tensorflow as tf
 
 from keras_gen.batch import Batch
 from keras_gen.config import choice, positive
-from keras_gen.draws import sample_inputs
 from keras_gen.errors import UsageError
 from keras_gen.losses import ADVERSARIAL
 from keras_gen.model import GenerativeModel, Player
 from keras_gen.networks import mlp
 from keras_gen.networks.build import call, input_names
-from keras_gen.signature import Signature
+from keras_gen.signature import Signature, signature
 
 
 @keras.saving.register_keras_serializable("keras_gen")
@@ -147,21 +146,12 @@ class GAN(GenerativeModel):
     def signatures(self) -> dict[str, Signature]:
         """Returns `generate`: latents to images in [-1, 1]."""
         generator = self.inference("generator")
-        inputs = {"latent": tf.TensorSpec((None, self.latent_dim), tf.float32)}
-        meta = {
-            "sample": "image",
-            "latent.law": self.latent,
-            "image.range": "[-1, 1]",
-            "image.layout": "NHWC",
-        }
+        meta = {"sample": "image", "latent.law": self.latent, "image.range": "[-1, 1]", "image.layout": "NHWC"}
 
         def generate(**tensors):
             return {"image": tf.cast(call(generator, tensors, training=False), tf.float32)}
 
-        def example(n):
-            return sample_inputs({name: spec.shape for name, spec in inputs.items()}, meta, n)
-
-        return {"generate": Signature(generate, inputs, example, meta)}
+        return {"generate": signature(generate, {"latent": (None, self.latent_dim)}, meta)}
 
 
 def _latent_dim(generator):

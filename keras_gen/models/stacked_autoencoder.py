@@ -12,6 +12,7 @@ from keras_gen import metrics
 from keras_gen.batch import Batch
 from keras_gen.config import positive
 from keras_gen.errors import UsageError
+from keras_gen.images import from_uint8
 from keras_gen.losses import mean
 from keras_gen.model import Player
 from keras_gen.models.autoencoder import Autoencoder
@@ -153,7 +154,7 @@ class StackedAutoencoder(Autoencoder):
         found = super().measures(train, test, seed)
         if not all("label" in part.arrays for part in (train, test)):
             return found
-        known, asked = ((self.floats(part.arrays["image"]), part.arrays["label"]) for part in (train, test))
+        known, asked = ((from_uint8(part.arrays["image"]), part.arrays["label"]) for part in (train, test))
         for count in FEW:
             if np.bincount(known[1]).min() < count:
                 continue

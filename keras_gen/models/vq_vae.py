@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_gen.batch import Batch
 from keras_gen.config import positive
+from keras_gen.images import from_uint8
 from keras_gen.layers.codebook import Codebook
 from keras_gen.losses import mean
 from keras_gen.model import GenerativeModel, Player
@@ -128,8 +129,7 @@ class VQVAE(GenerativeModel):
         `mse_01` is the mean squared error per pixel in [0, 1], `perplexity` that of all tokens together, and `bits` and
         `bits_per_pixel` the size of a map of tokens, each token of log2 `codes` bits.
         """
-        images = np.asarray(test.arrays["image"])
-        images = images / np.float32(127.5) - np.float32(1) if images.dtype == np.uint8 else images
+        images = from_uint8(test.arrays["image"])
         tokens = self.encode(images, batch_size=256)
         share = np.bincount(tokens.ravel(), minlength=self.codes) / tokens.size
         bits = math.prod(self.token_shape) * math.log2(self.codes)
