@@ -24,6 +24,9 @@ class Bug(NamedTuple):
 
 
 VAE = "models/test_vae.py::test_"
+AUTOENCODER = "models/test_autoencoder.py::test_"
+STACKED = "models/test_stacked_autoencoder.py::test_"
+CODES = "models/test_vq_vae.py::test_"
 BUGS = (
     Bug(
         "VAE: sign of the KL",
@@ -52,6 +55,120 @@ BUGS = (
         "return means + tf.exp(0.5 * log_variance) * noise, noise",
         "return means + tf.exp(log_variance) * noise, noise",
         (VAE + "code_is_mean_plus_sigma_times_noise",),
+    ),
+    Bug(
+        "beta-VAE: no beta",
+        "models/beta_vae.py",
+        '"kl": self.beta}',
+        '"kl": 1.0}',
+        ("models/test_beta_vae.py::test_both_weights_are_in_the_loss_and_not_in_its_terms",),
+    ),
+    Bug(
+        "IWAE: mean of the logarithms",
+        "models/iwae.py",
+        "tf.reduce_logsumexp(log_weights, axis=1) - math.log(self.samples)",
+        "tf.reduce_mean(log_weights, axis=1)",
+        ("models/test_iwae.py::test_loss_by_hand[3]",),
+    ),
+    Bug(
+        "conditional VAE: any label will do",
+        "networks/build.py",
+        "code = keras.ops.one_hot(label, num_classes)",
+        "code = 0.0 * keras.ops.one_hot(label, num_classes)",
+        (
+            "models/test_conditional_vae.py::test_gradient_reaches_the_classes_of_the_batch_in_both_networks_and_no_others",
+        ),
+    ),
+    Bug(
+        "autoencoder: samples of the prior, not of the codes",
+        "models/autoencoder.py",
+        "return decode(self.moments.transform(latent))",
+        "return decode(latent)",
+        (AUTOENCODER + "generate_follows_the_moments",),
+    ),
+    Bug(
+        "autoencoder: moments without the square of the mean",
+        "layers/moments.py",
+        " - shift[:, None] * shift[None, :]",
+        "",
+        (AUTOENCODER + "moments_are_those_of_the_training_codes",),
+    ),
+    Bug(
+        "denoising autoencoder: corruption outside training",
+        "models/denoising_autoencoder.py",
+        "if training else image",
+        "if True else image",
+        ("models/test_denoising_autoencoder.py::test_corruption_is_absent_everywhere_but_in_training",),
+    ),
+    Bug(
+        "stacked autoencoder: corruption outside training",
+        "models/stacked_autoencoder.py",
+        "self.masked(given, 0.0) if training else given",
+        "self.masked(given, 0.0)",
+        (STACKED + "shallow_loss_by_hand_and_without_corruption_outside_training",),
+    ),
+    Bug(
+        "stacked autoencoder: every stage moves all layers",
+        "models/stacked_autoencoder.py",
+        'Player("", self.layer_pairs()[depth], loss,',
+        'Player("", (self.encoder, self.decoder), loss,',
+        (STACKED + "each_stage_moves_its_own_layers_and_nothing_else",),
+    ),
+    Bug(
+        "VQ-VAE: no gradient to the encoder",
+        "layers/codebook.py",
+        "code=vectors + tf.stop_gradient(code - vectors),",
+        "code=code,",
+        (CODES + "gradient_passes_straight_through",),
+    ),
+    Bug(
+        "VQ-VAE: the commitment moves the codes",
+        "layers/codebook.py",
+        "tf.square(vectors - tf.stop_gradient(code))",
+        "tf.square(tf.stop_gradient(vectors) - code)",
+        (CODES + "gradient_passes_straight_through",),
+    ),
+    Bug(
+        "VQ-VAE: the decay in place of what is left",
+        "layers/codebook.py",
+        "counts = self.decay * old[0] + (1 - self.decay) * counts",
+        "counts = (1 - self.decay) * old[0] + self.decay * counts",
+        (CODES + "codes_are_running_means_by_hand",),
+    ),
+    Bug(
+        "replicas: the same noise",
+        "random.py",
+        "return seed + tf.stack([shift, tf.zeros_like(shift)])",
+        "return seed",
+        ("test_distribution.py::test_replicas_draw_different_latents_masks_and_penalty_weights",),
+    ),
+    Bug(
+        "replicas: the loss is not divided",
+        "model.py",
+        'return rows / context.all_reduce("sum", rows)',
+        "return 1.0",
+        ("test_distribution.py::test_two_replicas_end_where_one_does",),
+    ),
+    Bug(
+        "resume: no optimizers",
+        "callbacks.py",
+        "for index, variable in enumerate(getattr(model, name).variables):",
+        "for index, variable in enumerate([]):",
+        ("test_contract.py::test_an_interrupted_fit_ends_bit_identical_to_an_uninterrupted_one[dcgan]",),
+    ),
+    Bug(
+        "resume: no random states",
+        "callbacks.py",
+        'named = {f"model/{index}": variable for index, variable in enumerate(model.variables)}',
+        'named = {f"model/{i}": v for i, v in enumerate(model.variables) if "seed" not in v.path}',
+        ("test_contract.py::test_an_interrupted_fit_ends_bit_identical_to_an_uninterrupted_one[vae]",),
+    ),
+    Bug(
+        "files: no random states",
+        "model.py",
+        'generator.state.assign(np.asarray(store[f"seed_{index}"]))',
+        "pass",
+        ("test_contract.py::test_every_argument_and_weight_survives_a_save_and_one_more_step_is_bit_equal[vae]",),
     ),
 )
 
