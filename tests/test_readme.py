@@ -25,14 +25,14 @@ def test_a_model_of_your_own_trains_saves_and_exports(tmp_path):
 
     names: dict = {}
     exec(BLOCKS[1], names)
-    cls = names["Autoencoder"]
+    cls = names["SparseAutoencoder"]
     keras.utils.set_random_seed(0)
     model = cls(latent_dim=5)
     model.compile()
     losses = model.fit(real_digits(256)[0], epochs=5, verbose=0).history["loss"]
     assert losses[-1] < losses[0]
     model.save(tmp_path / "model.keras")
-    again = keras_gen.load(tmp_path / "model.keras", custom_objects={"Autoencoder": cls})
+    again = keras_gen.load(tmp_path / "model.keras", custom_objects={"SparseAutoencoder": cls})
     assert again.encoder.output_shape == (None, 5)
     assert onnx.export(again, tmp_path)["signatures"]["encode"]["max_error"] < 1e-4
 
@@ -41,3 +41,13 @@ def test_pictures_and_links_exist():
     text = (ROOT / "README.md").read_text()
     for target in re.findall(r"\]\(([^)h][^)]*)\)", text):
         assert (ROOT / target).exists(), target
+
+
+def test_every_model_and_every_example_is_named():
+    import keras_gen
+
+    text = (ROOT / "README.md").read_text()
+    for name in keras_gen.names():
+        assert f"`{name}`" in text, name
+    for path in sorted((ROOT / "examples").glob("*.py")):
+        assert path.name in text or path.name == "plot.py", path.name

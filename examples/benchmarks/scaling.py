@@ -5,6 +5,7 @@ python examples/benchmarks/scaling.py --plot scaling.png
 Replicas are two logical CPUs that share all cores, so that what is measured is the price of a strategy, not its gain.
 """
 
+import functools
 import statistics
 from itertools import cycle
 
@@ -48,16 +49,26 @@ def tutorial_gan():
     return model
 
 
-def by_batch(strategy, chunks: int, steps: int) -> dict[int, dict[str, list[float]]]:
-    """Returns steps/s of one replica and of two, interleaved, for every batch size."""
+def by_batch(strategy, chunks: int, images: int) -> dict[int, dict[str, list[float]]]:
+    """Returns images/s of one replica and of two for every batch size, all interleaved in chunks of so many images."""
     one = tutorial_gan()
     with strategy.scope():
         two = tutorial_gan()
-    found = {}
+    takes = {}
     for batch in BATCHES:
-        takes = {"one": steps_of(one, batch), "two": steps_of(two, batch, strategy)}
-        found[batch] = interleaved(takes, chunks, steps * max(1, 64 // batch))
-    return found
+        takes["one", batch] = steps_of(one, batch)
+        takes["two", batch] = steps_of(two, batch, strategy)
+    counts = {key: max(1, images // key[1]) for key in takes}
+    speeds = interleaved(
+        {key: functools.partial(repeated, take, counts[key]) for key, take in takes.items()}, chunks, 1
+    )
+    found = {key: [speed * counts[key] * key[1] for speed in values] for key, values in speeds.items()}
+    return {batch: {kind: found[kind, batch] for kind in ("one", "two")} for batch in BATCHES}
+
+
+def repeated(take, times: int, chunks: int) -> None:
+    """Takes so many steps for each of the chunks."""
+    take(times * chunks)
 
 
 def by_size(chunks: int, steps: int) -> dict[int, float]:
@@ -79,7 +90,7 @@ def picture(path: str, batches: dict[int, dict[str, list[float]]], sizes: dict[i
 
     from keras_gen import images
 
-    speeds = {kind: [batch * statistics.median(batches[batch][kind]) for batch in BATCHES] for kind in ("one", "two")}
+    speeds = {kind: [statistics.median(batches[batch][kind]) for batch in BATCHES] for kind in ("one", "two")}
     ticks = {float(np.log2(batch)): str(batch) for batch in BATCHES}
     top = 1.1 * max(max(values) for values in speeds.values())
     left = Plot("Speed against batch", (3.7, 8.3), (0, top), ("global batch", "images/s"), ticks)
@@ -101,15 +112,14 @@ def main() -> None:
     from keras_gen import distribution
 
     strategy = distribution.strategy("mirrored", replicas=2)  # before anything else: it sets the logical CPUs
-    length = (2, 1) if chosen.quick else (15, 2)
-    batches = by_batch(strategy, *length)
+    batches = by_batch(strategy, *((2, 16) if chosen.quick else (12, 512)))
     for batch, speeds in batches.items():
         middle, low, high = ratio(speeds["two"], speeds["one"])
         bound = {"target": ">= 0.85", "met": middle >= 0.85} if batch == max(BATCHES) else {}
-        speed = batch * statistics.median(speeds["one"])
+        speed = statistics.median(speeds["one"])
         measured = f"{middle:.2f} ({low:.2f} to {high:.2f}), one at {speed:.0f} images/s"
         row(f"two replicas on the same cores against one, batch {batch}", measured, **bound)
-    sizes = by_size(*length)
+    sizes = by_size(*((2, 1) if chosen.quick else (12, 4)))
     for size, seconds in sizes.items():
         row(f"DCGAN, width {WIDTH}, {size}x{size}x3, batch {BATCH}", f"{1e3 * seconds / BATCH:.2f} ms per image")
     picture(chosen.plot, batches, sizes)

@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -56,13 +57,13 @@ def processor() -> str:
     return ", ".join([told.get("model name", "unknown processor"), *half])
 
 
-def interleaved(takes: Mapping[str, Callable[[int], None]], chunks: int, steps: int) -> dict[str, list[float]]:
+def interleaved(takes: Mapping[Any, Callable[[int], None]], chunks: int, steps: int) -> dict[Any, list[float]]:
     """Times functions that take a number of steps, a chunk of each in turn.
 
     Returns:
         Steps/s of every chunk, by name: those at one index are neighbors in time.
     """
-    speeds: dict[str, list[float]] = {name: [] for name in takes}
+    speeds: dict[Any, list[float]] = {name: [] for name in takes}
     for take in takes.values():
         take(2)
     for _ in range(chunks):
