@@ -205,6 +205,8 @@ def test_the_example_prints_the_table_and_draws_the_curve(tmp_path, capsys):
     rows = re.findall(r"^  (autoencoder|JPEG).*? +([\d.]+) +([\d.]+)$", text, re.MULTILINE)
     ours, jpeg = ([(float(b), float(p)) for kind, b, p in rows if kind == name] for name in ("autoencoder", "JPEG"))
     assert len(ours) == 6 and len(jpeg) == 7
+    bits, psnr = map(float, re.search(r"VQ-VAE.*? +([\d.]+) +([\d.]+)$", text, re.MULTILINE).groups())
+    assert bits < 4 * 6 / 64 + 0.1 and psnr > 10, "four tokens of 64 codes for 64 pixels, and a header"
     assert ours == sorted(ours) and jpeg == sorted(jpeg), "more bits keep more"
     assert ours[-1][0] < jpeg[1][0] and ours[-1][1] > jpeg[1][1], "better than JPEG where bits are few"
     with Image.open(tmp_path / "curve.png") as curve, Image.open(tmp_path / "images.png") as shown:

@@ -108,10 +108,10 @@ BUGS = (
         (STACKED + "shallow_loss_by_hand_and_without_corruption_outside_training",),
     ),
     Bug(
-        "stacked autoencoder: every stage moves all layers",
-        "models/stacked_autoencoder.py",
-        'Player("", self.layer_pairs()[depth], loss,',
-        'Player("", (self.encoder, self.decoder), loss,',
+        "stages: always the last one",
+        "model.py",
+        "self.stage = stage or (self.stages[-1] if self.stages else None)",
+        "self.stage = self.stages[-1] if self.stages else None",
         (STACKED + "each_stage_moves_its_own_layers_and_nothing_else",),
     ),
     Bug(
