@@ -3,8 +3,10 @@
 python examples/few_labels.py
 
 It pretrains on scikit-learn's digits, layer by layer, and prints mean and spread over seeds of the accuracy of
-classifiers that begin with its layers, and of those that begin with random ones. A minute and a half on two cores; with
-`--data mnist.npz --hidden 512 256 --latent-dim 64 --epochs 5 --labels 10 100` some ten.
+classifiers that begin with its layers, and of those that begin with random ones. On these small digits it hardly
+matters (0.77 against 0.75 with 5 labels of each class, 0.80 against 0.82 with 10, in one run). On MNIST it does, if
+part of the inputs is masked: `--data mnist.npz --hidden 512 256 --latent-dim 64 --epochs 4 --corruption 0.5 --labels 10
+100`. The first takes two minutes on two cores, the second some ten.
 """
 
 import argparse
