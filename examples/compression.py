@@ -22,7 +22,7 @@ from plot import BLUE, GREEN, ORANGE, Plot
 import keras_gen
 from keras_gen import compression
 from keras_gen.compression import Rate
-from keras_gen.images import enlarged, grid, save_png, to_uint8
+from keras_gen.images import enlarged, from_uint8, grid, save_png, to_uint8
 
 QUALITIES = (5, 10, 20, 40, 60, 80, 95)
 STEPS = (4.0, 2.0, 1.0, 0.5, 0.25, 0.125)  # in standard deviations of the code
@@ -88,7 +88,7 @@ def main(argv: list[str] | None = None) -> None:
     model = train(known, options.latent_dim, options.steps)
     images = load(options.data, "test", 1024)
     images = images[: math.isqrt(len(images)) ** 2]  # a square sheet, of which no corner is empty
-    images = to_uint8(images) / np.float32(127.5) - 1
+    images = from_uint8(to_uint8(images))
     spread = float(model.encode(images).std())
     ours = compression.rate_distortion(model, images, steps=[step * spread for step in STEPS])
     (tokens,) = compression.rate_distortion(train_tokens(known, options.codes, options.steps), images)
