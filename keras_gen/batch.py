@@ -19,6 +19,7 @@ class Batch(dict):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._made: dict[str, Any] = {}
+        self.carried: dict[str, Any] = {}  # what one replay of the same rows leaves to the next
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """Returns `make()`, computed when first asked for under this name."""
@@ -26,13 +27,19 @@ class Batch(dict):
             self._made[name] = make()
         return self._made[name]
 
+    def again(self) -> "Batch":
+        """Returns the same rows for a replay: nothing computed `once`, and what is `carried`."""
+        same = Batch(self)
+        same.carried = self.carried
+        return same
+
     def part(self, index: int, parts: int) -> "Batch":
         """Returns rows `index::parts` of every tensor, without what was computed `once`.
 
         With fewer rows than parts, which only the last batch of a data set may have, parts share rows.
         """
         if parts == 1:
-            return Batch(self)
+            return self.again()
         rows = tf.shape(next(iter(self.values())))[0]
         taken = tf.range(index, tf.maximum(rows, parts), parts) % rows
         return Batch({name: tf.gather(value, taken) for name, value in self.items()})

@@ -3,29 +3,39 @@
 from collections.abc import Mapping, Sequence
 
 import numpy as np
+from numpy.typing import ArrayLike
 
-from keras_gen.errors import UsageError
+from keras_gen.errors import UsageError, near_misses
+
+
+def classes_of(law: str) -> int:
+    """Returns K of the law `"classes K"`, and 0 of every other."""
+    kind, _, count = law.partition(" ")
+    return int(count) if kind == "classes" else 0
 
 
 def draw(law: str, shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
     """Draws one input.
 
     Args:
-        law: `"normal"` (standard normal), `"uniform"` (on [-1, 1)) or `"classes K"` (the K classes in turn).
+        law: `"normal"` (standard normal), `"uniform"` (on [-1, 1)), `"classes K"` (the K classes in turn) or
+            `"constant X"` (the number X: what an input is when nobody gives it).
         shape: the shape, batch first.
-        rng: the source of randomness; `"classes K"` takes nothing from it.
+        rng: the source of randomness; classes and constants take nothing from it.
 
     Returns:
         A float32 array, or int32 for classes.
     """
-    kind, _, count = law.partition(" ")
+    kind, _, number = law.partition(" ")
     if kind == "normal":
         return rng.standard_normal(shape, dtype=np.float32)
     if kind == "uniform":
         return rng.random(shape, dtype=np.float32) * np.float32(2) - np.float32(1)
     if kind == "classes":
-        return (np.arange(shape[0]) % int(count)).astype(np.int32)
-    raise UsageError(f"law {law!r} is not known; known: normal, uniform, classes K")
+        return (np.arange(shape[0]) % int(number)).astype(np.int32)
+    if kind == "constant":
+        return np.full(shape, float(number), np.float32)
+    raise UsageError(f"law {law!r} is not known; known: normal, uniform, classes K, constant X")
 
 
 def sample_inputs(
@@ -34,6 +44,7 @@ def sample_inputs(
     n: int,
     seed: int = 0,
     label: int | Sequence[int] | None = None,
+    **given: ArrayLike,
 ) -> dict[str, np.ndarray]:
     """Draws every input of a sampler from one seed, in the order of their names.
 
@@ -43,14 +54,19 @@ def sample_inputs(
         n: number of samples, at least 1.
         seed: of `numpy.random.default_rng`.
         label: class of all samples, or one for each; without it the classes in turn.
+        **given: other inputs that are not drawn, such as `truncation`: one value for all samples, or one for each.
 
     Raises:
-        UsageError: `n` is not positive, a law is missing, or a label is out of range or not used by this sampler.
+        UsageError: `n` is not positive, a law is missing, or a value is out of range, of another shape, or not used by
+            this sampler.
     """
     if n < 1:
         raise UsageError(f"n is {n}; expected at least 1 sample")
-    if label is not None and "label" not in shapes:
-        raise UsageError(f"label {label} was given to a sampler without labels; leave it out")
+    given = {**given, **({} if label is None else {"label": label})}
+    for name, value in given.items():
+        if name not in shapes:
+            known = near_misses(name, shapes) if shapes else "it has no inputs"
+            raise UsageError(f"{name} {value} was given to a sampler without {_plural(name)}; leave it out ({known})")
     rng = np.random.default_rng(seed)
     inputs = {}
     for name in sorted(shapes):
@@ -58,13 +74,24 @@ def sample_inputs(
         if law is None:
             raise UsageError(f"input {name!r} has no law to draw from; this signature is not a sampler")
         inputs[name] = draw(law, (n, *shapes[name][1:]), rng)
-    if label is not None:
-        classes = int(meta["label.law"].partition(" ")[2])
-        labels = np.broadcast_to(np.asarray(label, np.int64), (n,))
-        if labels.min() < 0 or labels.max() >= classes:
-            raise UsageError(f"label {label} is out of range; expected 0 to {classes - 1}")
-        inputs["label"] = labels.astype(np.int32)
+        if name in given:
+            inputs[name] = _given(name, given[name], inputs[name], classes_of(law))
     return inputs
+
+
+def _given(name, value, drawn, classes):
+    """Returns a value in the place, the shape and the type of one that was drawn."""
+    array = np.asarray(value)
+    if classes and (array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= classes):
+        raise UsageError(f"{name} {value} is out of range; expected 0 to {classes - 1}")
+    try:
+        return np.broadcast_to(array.astype(drawn.dtype), drawn.shape).copy()
+    except ValueError:
+        raise UsageError(f"{name} has shape {array.shape}; expected what fits {drawn.shape}") from None
+
+
+def _plural(name):
+    return f"{name}s" if name == "label" else name
 
 
 def example_inputs(

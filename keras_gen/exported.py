@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 from keras_gen import draws, files
 from keras_gen.errors import DamagedError, UsageError, near_misses
@@ -128,7 +129,7 @@ class Exported:
         raise UsageError(f"{_shown(self.path)} holds no sampler, only {', '.join(self.signatures)}; give another file")
 
     def sample(
-        self, n: int, seed: int = 0, label: int | Sequence[int] | None = None, batch_size: int = 64
+        self, n: int, seed: int = 0, label: int | Sequence[int] | None = None, batch_size: int = 64, **inputs: ArrayLike
     ) -> dict[str, np.ndarray]:
         """Draws samples: the same as `model.sample` with the same seed.
 
@@ -137,6 +138,7 @@ class Exported:
             seed: of the inputs, which are drawn for all samples at once: `batch_size` changes nothing.
             label: class of all samples, or one for each; without it the classes in turn.
             batch_size: samples per call of the runtime.
+            **inputs: other inputs that are not to be drawn, as for `model.sample`.
 
         Returns:
             The sample under its name (`"image"`), and `"label"` if the sampler takes labels.
@@ -149,7 +151,7 @@ class Exported:
         if output not in graph.outputs:
             raise DamagedError(f"{_shown(self.path)} names the sample {output!r}, which is not an output")
         shapes = {name: shape for name, (shape, _) in graph.inputs.items()}
-        inputs = draws.sample_inputs(shapes, graph.meta, n, seed, label)
+        inputs = draws.sample_inputs(shapes, graph.meta, n, seed, label, **inputs)
         parts = [
             self.run(signature, **{name: array[start : start + batch_size] for name, array in inputs.items()})[output]
             for start in range(0, n, batch_size)

@@ -52,6 +52,12 @@ ADVERSARIAL = {
 }
 
 
+def class_cross_entropy(label: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    """Returns the mean cross-entropy in nats of classes, int32 (B,), under logits (B, K)."""
+    logits = tf.cast(logits, tf.float32)
+    return mean(tf.nn.sparse_softmax_cross_entropy_with_logits(labels=tf.cast(label, tf.int32), logits=logits))
+
+
 def per_example(values: tf.Tensor) -> tf.Tensor:
     """Sums over all dimensions but the first, in float32: `(B, ...)` to `(B,)`."""
     values = tf.cast(values, tf.float32)

@@ -31,6 +31,7 @@ class Player(NamedTuple):
         terms: the terms of the loss that get a metric of their own, without their weight.
         weights: the weight of a term in the sum, where it is not 1.
         steps: updates in a round of the alternating rule, each on rows of its own.
+        replays: updates in each of those steps, all on its rows; they share the batch's `carried`.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Player(NamedTuple):
     terms: tuple[str, ...] = ()
     weights: Mapping[str, float] = types.MappingProxyType({})
     steps: int = 1
+    replays: int = 1
 
     def prefixed(self, word: str) -> str:
         """Returns `d_word`, or `word` for the player without a name."""
@@ -88,6 +90,7 @@ class GenerativeModel(keras.Model):
         self.test_seed_generator = SeedGenerator(0)
         # Plain dicts, set past Keras' tracking: nothing of them belongs into a file.
         self.__dict__.update(_compiled_functions={}, _means={}, _reseeded=set(), _epochs_served=0, _keeper=None)
+        self.__dict__["_accumulate"] = 1
 
     # --- what a leaf gives -------------------------------------------------------------------------------------------
 
@@ -187,6 +190,7 @@ class GenerativeModel(keras.Model):
         run_eagerly: bool = False,
         steps_per_execution: int = 1,
         auto_scale_loss: bool = True,
+        accumulate: int = 1,
         stage: str | None = None,
         **optimizers: Any,
     ) -> None:
@@ -199,6 +203,8 @@ class GenerativeModel(keras.Model):
             run_eagerly: run steps without compiling them.
             steps_per_execution: steps in one compiled call; the weights do not depend on it.
             auto_scale_loss: under `mixed_float16`, scale every player's loss.
+            accumulate: parts in which each batch passes through the networks before an update, which is that of the
+                whole batch: its memory is that of a part. Batch normalization has its statistics in each part.
             stage: one of `stages`, which `fit` then trains; by default the last. Optimizers begin anew.
             **optimizers: the players' optimizers.
 
@@ -223,6 +229,8 @@ class GenerativeModel(keras.Model):
             for name, player, choice in zip(known, players, chosen, strict=True)
         }
         settings = {"jit_compile": jit_compile, "auto_scale_loss": auto_scale_loss, "run_eagerly": run_eagerly}
+        settings |= {"accumulate": config.positive("accumulate", accumulate)} if accumulate != 1 else {}
+        self.__dict__["_accumulate"] = accumulate
         settings |= {"stage": self.stage} if self.stages else {}
         self.__dict__["_compile_settings"] = {**settings, "steps_per_execution": steps_per_execution}
         if jit_compile == "auto":
@@ -286,30 +294,48 @@ class GenerativeModel(keras.Model):
 
     def _simultaneous(self, batch):
         """All losses on one forward pass and on the same weights, then all updates."""
-        players = self.players()
-        share = _share(batch)
-        with tf.GradientTape(persistent=len(players) > 1) as tape:
-            played = [(player, player.loss(batch, True)) for player in players]
-            losses = [self._scaled(player, terms, share) for player, terms in played]
-        gradients = [tape.gradient(loss, player.variables) for player, loss in zip(players, losses, strict=True)]
-        for player, gradient in zip(players, gradients, strict=True):
-            self._optimizer_of(player).apply(gradient, player.variables)
-        return [(player, terms, share) for player, terms in played]
+        return self._move(self.players(), batch)
 
     def _alternating(self, batch):
         """One player after the other, each update on a forward pass and rows of its own."""
-        parts = max(player.steps for player in self.players())
+        players = self.players()
+        parts = max(player.steps for player in players)
         played = []
-        for player in self.players():
+        for player in players:
             for index in range(player.steps):
                 part = batch.part(index, parts)
-                share = _share(part)
-                with tf.GradientTape() as tape:
-                    terms = player.loss(part, True)
-                    loss = self._scaled(player, terms, share)
-                self._optimizer_of(player).apply(tape.gradient(loss, player.variables), player.variables)
-            played.append((player, terms, share))  # the last step's
+                for _ in range(player.replays):
+                    moved = self._move((player,), part)
+                    part = part.again()
+            played += moved  # the last step's
         return played
+
+    def _move(self, players, batch):
+        """Moves players by the gradients of their losses on one batch and on the same weights.
+
+        Returns:
+            Each player, the terms of its loss, and this replica's share of the global batch.
+        """
+        share, parts = _share(batch), self._accumulate
+        terms: list = [None] * len(players)
+        gradients: list = [None] * len(players)
+        for index in range(parts):
+            part = batch.part(index, parts)
+            # One part after the other: the memory of all at once is what is to be saved.
+            done = [value for values in gradients if values for value in values if value is not None]
+            with tf.control_dependencies(done):
+                part = part if parts == 1 else Batch({name: tf.identity(value) for name, value in part.items()})
+            weight = _fraction(part, batch, parts) if parts > 1 else 1.0
+            with tf.GradientTape(persistent=len(players) > 1) as tape:
+                found = [player.loss(part, True) for player in players]
+                losses = [self._scaled(player, f, share * weight) for player, f in zip(players, found, strict=True)]
+            for number, (player, loss) in enumerate(zip(players, losses, strict=True)):
+                gradients[number] = _added(gradients[number], tape.gradient(loss, player.variables))
+                weighed = {name: value * weight for name, value in found[number].items()}
+                terms[number] = weighed if index == 0 else {k: terms[number][k] + v for k, v in weighed.items()}
+        for player, gradient in zip(players, gradients, strict=True):
+            self._optimizer_of(player).apply(gradient, player.variables)
+        return [(player, found, share) for player, found in zip(players, terms, strict=True)]
 
     def _optimizer_of(self, player):
         return getattr(self, player.prefixed("optimizer"))
@@ -496,7 +522,7 @@ class GenerativeModel(keras.Model):
     # --- sample ------------------------------------------------------------------------------------------------------
 
     def sample(
-        self, n: int = 1, seed: int = 0, label: int | Sequence[int] | None = None, batch_size: int = 64
+        self, n: int = 1, seed: int = 0, label: int | Sequence[int] | None = None, batch_size: int = 64, **inputs: Any
     ) -> np.ndarray:
         """Draws samples; the same seed gives the same ones, here and from an exported file.
 
@@ -505,6 +531,8 @@ class GenerativeModel(keras.Model):
             seed: of `numpy.random.default_rng`, which draws the latents.
             label: of a conditional model: one class or one for each; without it the classes in turn.
             batch_size: how many are made at once.
+            **inputs: other inputs of the sampler that are not to be drawn, such as `truncation`: one value for all, or
+                one for each.
 
         Returns:
             float32 images (n, H, W, C) in [-1, 1], or what the model makes.
@@ -515,8 +543,8 @@ class GenerativeModel(keras.Model):
         if signature is None:
             raise UsageError(f"{type(self).__name__} has no law to sample from; use its {', '.join(self.signatures())}")
         shapes = {key: spec.shape.as_list() for key, spec in signature.inputs.items()}
-        inputs = sample_inputs(shapes, signature.meta, n, seed, label)
-        return self.run(name, batch_size, **inputs)[signature.meta["sample"]]
+        drawn = sample_inputs(shapes, signature.meta, n, seed, label, **inputs)
+        return self.run(name, batch_size, **drawn)[signature.meta["sample"]]
 
     def run(self, name: str, batch_size: int = 64, /, **inputs: Any) -> dict[str, np.ndarray]:
         """Calls one of `signatures()`, compiled, on any number of rows.
@@ -703,6 +731,20 @@ def _total(player, terms):
 
 def _rows(batch):
     return tf.shape(next(iter(batch.values())))[0]
+
+
+def _fraction(part, batch, parts):
+    return tf.cast(_rows(part), tf.float32) / tf.cast(tf.maximum(_rows(batch), parts), tf.float32)
+
+
+def _added(sums, gradients):
+    """Adds gradients, of which some may be missing."""
+    if sums is None:
+        return gradients
+    return [
+        b if a is None else a if b is None else a + tf.convert_to_tensor(b)
+        for a, b in zip(sums, gradients, strict=True)
+    ]
 
 
 def _share(batch):

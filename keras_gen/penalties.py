@@ -26,3 +26,40 @@ def gradient_penalty(critic: Callable[[tf.Tensor], tf.Tensor], image: tf.Tensor,
     squared = tf.reduce_sum(tf.square(tf.reshape(slope, (tf.shape(slope)[0], -1))), axis=1)
     # The root has no finite slope at 0, where a critic that ignores its input would put NaN into its weights.
     return tf.reduce_mean(tf.square(tf.sqrt(tf.maximum(squared, 1e-12)) - target))
+
+
+def r1(critic: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor) -> tf.Tensor:
+    """Returns how steep a critic is at the data: mean of |d critic / d real|^2 / 2.
+
+    The caller multiplies by the paper's gamma. Mescheder, Geiger and Nowozin, "Which Training Methods for GANs do
+    actually Converge?", 2018, arXiv:1801.04406, equation 9.
+
+    Args:
+        critic: images (B, H, W, C) to one number each, a logit. It must judge each image by itself.
+        real: images of the data, and no fake ones.
+
+    Returns:
+        A scalar.
+    """
+    real = tf.convert_to_tensor(real)
+    with tf.GradientTape() as tape:
+        tape.watch(real)
+        value = critic(real)
+    slope = tape.gradient(value, real)  # (B, H, W, C)
+    return 0.5 * tf.reduce_mean(tf.reduce_sum(tf.square(tf.reshape(slope, (tf.shape(slope)[0], -1))), axis=1))
+
+
+def lazily(penalty: Callable[[], tf.Tensor], every: int, step: tf.Tensor) -> tf.Tensor:
+    """Returns a penalty in each `every`-th step, times `every`, and 0 in the others: on average the penalty itself.
+
+    Karras et al., "Analyzing and Improving the Image Quality of StyleGAN", 2019, arXiv:1912.04958, section 3.2.
+
+    Args:
+        penalty: computes a scalar.
+        every: steps from one to the next, at least 1.
+        step: number of this step, from 0 on.
+    """
+    if every == 1:
+        return penalty()
+    # The value alone is conditional: an update of variables must not be.
+    return tf.cond(tf.equal(step % every, 0), lambda: float(every) * penalty(), lambda: 0.0)

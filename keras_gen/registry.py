@@ -7,16 +7,21 @@ from keras_gen.errors import UsageError, near_misses
 
 # name: (module, class). The class name is also what a saved file names, so a row is a file format.
 MODELS = {
+    "acgan": ("keras_gen.models.acgan", "ACGAN"),
     "autoencoder": ("keras_gen.models.autoencoder", "Autoencoder"),
     "beta_vae": ("keras_gen.models.beta_vae", "BetaVAE"),
+    "cgan": ("keras_gen.models.cgan", "CGAN"),
     "conditional_vae": ("keras_gen.models.conditional_vae", "ConditionalVAE"),
     "dcgan": ("keras_gen.models.dcgan", "DCGAN"),
     "denoising_autoencoder": ("keras_gen.models.denoising_autoencoder", "DenoisingAutoencoder"),
     "gan": ("keras_gen.models.gan", "GAN"),
     "iwae": ("keras_gen.models.iwae", "IWAE"),
+    "sngan": ("keras_gen.models.sngan", "SNGAN"),
     "stacked_autoencoder": ("keras_gen.models.stacked_autoencoder", "StackedAutoencoder"),
     "vae": ("keras_gen.models.vae", "VAE"),
     "vq_vae": ("keras_gen.models.vq_vae", "VQVAE"),
+    "wgan": ("keras_gen.models.wgan", "WGAN"),
+    "wgan_gp": ("keras_gen.models.wgan_gp", "WGANGP"),
 }
 
 

@@ -17,9 +17,10 @@ class Signature(NamedTuple):
         inputs: name to `tf.TensorSpec` (float32 or int32; `None` is a dynamic dimension). Disjoint from the outputs'
             names.
         example: batch size to valid inputs, as a dict of arrays: for parity checks and int8 calibration.
-        meta: string to string. `"<input>.law"` says how an input is drawn (`keras_gen.draws`): `"normal"`, `"uniform"`
-            or `"classes 10"`. `"sample"` names the output that is a sample; a signature without it is not a sampler.
-            `"<tensor>.range"`, `"<tensor>.layout"` and `"<tensor>.classes"` (names, comma separated) describe tensors.
+        meta: string to string. `"<input>.law"` says how an input is drawn (`keras_gen.draws`): `"normal"`,
+            `"uniform"`, `"classes 10"` or `"constant 1"`. `"sample"` names the output that is a sample; a signature
+            without it is not a sampler. `"<tensor>.range"`, `"<tensor>.layout"` and `"<tensor>.classes"` (names, comma
+            separated) describe tensors.
         static_batch: the batch dimension is fixed when the file is made (recurrent networks on TFLite).
         atol: largest absolute difference from Keras that an exported file may show.
     """

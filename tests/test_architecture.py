@@ -11,7 +11,7 @@ ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"errors", "config", "quiet", "signature", "draws", "registry", "random", "distribution", "losses", "penalties"}
     | {"information", "files", "archive", "batch", "feed"},
-    {"layers", "data", "metrics", "images", "exported"},
+    {"layers", "data", "metrics", "images", "exported", "augment"},
     {"networks", "fitting"},
     {"model", "callbacks", "monitors", "evaluation", "latent", "outliers", "saving", "compression"},
     {"models", "recipes"},

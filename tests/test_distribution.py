@@ -96,7 +96,7 @@ def drawn(strategy):
 
     @tf.function
     def draw():
-        latents = model.draw_latents(5, True)
+        latents = model.draw("latent", 5, True)
         weights = keras.random.uniform((5, 1), seed=model.draws(True))
         return latents, dropout(tf.ones((1, 999)), training=True), weights
 

@@ -1,6 +1,16 @@
 """Layers that Keras does not have."""
 
 from keras_gen.layers.codebook import Codebook
+from keras_gen.layers.conditional import ConditionalBatchNormalization
+from keras_gen.layers.minibatch import MinibatchStddev
 from keras_gen.layers.moments import RunningMoments
+from keras_gen.layers.spectral import SpectralConv2D, SpectralDense
 
-__all__ = ["Codebook", "RunningMoments"]
+__all__ = [
+    "Codebook",
+    "ConditionalBatchNormalization",
+    "MinibatchStddev",
+    "RunningMoments",
+    "SpectralConv2D",
+    "SpectralDense",
+]

@@ -5,9 +5,7 @@ from typing import Any
 
 import keras
 
-from keras_gen.config import choice
 from keras_gen.models.gan import GAN
-from keras_gen.networks import conv
 
 
 @keras.saving.register_keras_serializable("keras_gen")
@@ -21,7 +19,8 @@ class DCGAN(GAN):
         latent: law of the latents, `"uniform"` on [-1, 1) or `"normal"`.
         norm: `"batch"` normalization; `"sync_batch"` takes its statistics over all replicas of a `tf.distribute`
             strategy, which then train as one does; `"none"` has biases instead.
-        **kwargs: `adversarial`, `update`, `n_critic`, `ema`, `seed`, `name`, `dtype`.
+        dropout: as for `GAN`; the paper has none.
+        **kwargs: of `GAN`, such as `adversarial`, `augment` and `ema`.
 
     Raises:
         UsageError: an image size that doubling cannot make, or a `norm` that does not exist; the message names the
@@ -48,15 +47,16 @@ class DCGAN(GAN):
         width: int = 128,
         latent: str = "uniform",
         norm: str = "batch",
+        dropout: float = 0.0,
         **kwargs: Any,
     ):
-        image_shape = tuple(image_shape)
-        dtype = kwargs.get("dtype")
-        choice("norm", norm, conv.NORMS)
         super().__init__(
-            conv.dcgan_generator(latent_dim, image_shape, width, norm=norm, dtype=dtype),
-            conv.dcgan_discriminator(image_shape, width, norm=norm, dtype=dtype),
+            image_shape=image_shape,
             latent_dim=latent_dim,
+            architecture="conv",
+            width=width,
             latent=latent,
+            norm=norm,
+            dropout=dropout,
             **kwargs,
         )

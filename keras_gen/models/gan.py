@@ -4,33 +4,51 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from keras_gen.augment import KINDS, augment
 from keras_gen.batch import Batch
 from keras_gen.config import choice, positive
+from keras_gen.draws import example_inputs
 from keras_gen.errors import UsageError
-from keras_gen.losses import ADVERSARIAL
+from keras_gen.losses import ADVERSARIAL, mean
 from keras_gen.model import GenerativeModel, Player
-from keras_gen.networks import mlp
-from keras_gen.networks.build import call, input_names
+from keras_gen.networks import adversarial as networks
+from keras_gen.networks.build import DISCRIMINATOR_NORMS, GENERATOR_NORMS, Laws, call, check_fit, input_shape
+from keras_gen.penalties import lazily, r1
+from keras_gen.random import UNTRUNCATED, drawn, truncated
 from keras_gen.signature import Signature, signature
 
 
 @keras.saving.register_keras_serializable("keras_gen")
 class GAN(GenerativeModel):
-    """Generative adversarial network: your own two networks, or fully connected ones.
+    """Generative adversarial network: your own two networks, or ready ones.
 
     Args:
         generator: a `keras.Model` from `{"latent": (B, latent_dim)}`, or from one plain tensor, to images (B, H, W, C)
-            in [-1, 1]. `None` makes a fully connected one.
+            in [-1, 1]. `None` makes one.
         discriminator: a `keras.Model` from `{"image": (B, H, W, C)}`, or from one plain tensor, to logits (B, 1).
         latent_dim: number of latent coordinates; read from an injected generator of named inputs, otherwise 100.
-        image_shape: (H, W, C) of the fully connected networks; an injected generator tells it.
-        hidden: widths of the fully connected generator's layers; the discriminator has them in reverse.
+        image_shape: (H, W, C) of the networks that are made, 28x28x1 by default; an injected generator tells it.
+        architecture: `"mlp"`, `"conv"` (as `DCGAN`) or `"resnet"` (as `SNGAN`), of the networks that are made.
+        hidden: widths of the generator's layers (`"mlp"`); the discriminator has them in reverse.
+        width: channels of the stage nearest to the image (`"conv"`), of the discriminator's maps (`"resnet"`).
+        norm: of the generator's layers, `"none"`, `"batch"`, `"sync_batch"` (statistics over all replicas) or, with
+            labels, `"conditional_batch"`.
+        discriminator_norm: `"none"`, `"batch"`, `"sync_batch"`, `"layer"` or `"spectral"`; by default as the
+            generator's.
+        dropout: share of the discriminator's hidden units that are left out in training, in [0, 1).
+        minibatch_stddev: show the discriminator how much the features vary in its batch.
         adversarial: `"non_saturating"`, `"minimax"`, `"least_squares"`, `"wasserstein"` or `"hinge"`.
         latent: law of the latents, `"normal"` or `"uniform"` on [-1, 1).
         update: `"simultaneous"` (both losses on one forward pass) or `"alternating"` (Algorithm 1 of the paper).
         n_critic: discriminator steps for each generator step, each on rows of its own; more than one alternates.
+        label_smoothing: what real images lack of being surely real, in [0, 0.5), with a cross-entropy loss.
+        r1: gamma of the gradient penalty on real images; 0 is none. Not for a discriminator with batch normalization.
+        r1_every: steps from one such penalty to the next, which counts as often.
+        augment: kinds of differentiable augmentation of all that the discriminator sees: `"color"`, `"translation"`,
+            `"cutout"`.
         **kwargs: `ema`, `seed`, `name`, `dtype`.
 
     Raises:
@@ -40,16 +58,21 @@ class GAN(GenerativeModel):
         >>> model = keras_gen.GAN(image_shape=(8, 8, 1), latent_dim=16)
         >>> model.compile()
         >>> model.fit(images, epochs=1)
-        >>> model.sample(4, seed=0).shape
+        >>> model.sample(4, seed=0, truncation=0.7).shape  # without truncation, latents of the law itself
         (4, 8, 8, 1)
 
     Reference:
-        Goodfellow et al., "Generative Adversarial Nets", 2014, arXiv:1406.2661.
+        Goodfellow et al., "Generative Adversarial Nets", 2014, arXiv:1406.2661. Label smoothing: Salimans et al., 2016,
+        arXiv:1606.03498; minibatch deviation: Karras et al., 2017, arXiv:1710.10196; R1: Mescheder et al., 2018,
+        arXiv:1801.04406, lazy as in Karras et al., 2019, arXiv:1912.04958; augmentation: Zhao et al., 2020,
+        arXiv:2006.10738; truncation: Brock et al., 2018, arXiv:1809.11096, here by the inverse of the law.
 
-    Deviations: leaky ReLU and dropout in place of maxout, tanh in place of sigmoid, Adam in place of momentum SGD.
+    Deviations: leaky ReLU and dropout in place of maxout, tanh in place of sigmoid, Adam in place of momentum SGD
+    (which the recipe for MNIST has, with the alternating rule).
     """
 
     averaged = ("generator",)
+    num_classes: int | None = None  # of a variant with labels
 
     def __init__(
         self,
@@ -57,44 +80,76 @@ class GAN(GenerativeModel):
         discriminator: keras.Model | None = None,
         latent_dim: int | None = None,
         image_shape: Sequence[int] | None = None,
+        architecture: str = "mlp",
         hidden: Sequence[int] = (256, 512),
+        width: int = 64,
+        norm: str = "none",
+        discriminator_norm: str | None = None,
+        dropout: float = 0.3,
+        minibatch_stddev: bool = False,
         adversarial: str = "non_saturating",
         latent: str = "normal",
         update: str = "simultaneous",
         n_critic: int = 1,
+        label_smoothing: float = 0.0,
+        r1: float = 0.0,
+        r1_every: int = 16,
+        augment: Sequence[str] = (),
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
-        if generator is None:
-            image_shape = tuple(image_shape or (28, 28, 1))
-            latent_dim = positive("latent_dim", 100 if latent_dim is None else latent_dim)
-            generator = mlp.generator(latent_dim, image_shape, hidden, dtype=self.dtype_policy)
-        self.latent_dim = positive("latent_dim", _latent_dim(generator) if latent_dim is None else latent_dim)
-        self.generator = generator
-        image = call(generator, {"latent": tf.zeros((1, self.latent_dim))}, training=False)
-        self.image_shape = tuple(image.shape[1:])
-        if image_shape is not None and tuple(image_shape) != self.image_shape:
-            raise UsageError(f"image_shape is {tuple(image_shape)}, but the generator makes {self.image_shape}")
-        if discriminator is None:
-            discriminator = mlp.discriminator(self.image_shape, hidden[::-1], dropout=0.3, dtype=self.dtype_policy)
-        self.discriminator = discriminator
-        _check_fit(discriminator, image)
         self.adversarial = choice("adversarial", adversarial, ADVERSARIAL)
         self.latent = choice("latent", latent, ("normal", "uniform"))
         self.update = choice("update", update if n_critic == 1 else "alternating", ("simultaneous", "alternating"))
         self.n_critic = positive("n_critic", n_critic)
+        if not 0 <= label_smoothing < 0.5 or label_smoothing and adversarial not in ("non_saturating", "minimax"):
+            raise UsageError(
+                f"label_smoothing is {label_smoothing} with {adversarial!r}; expected 0 to 0.5, and a cross-entropy"
+            )
+        if not r1 >= 0:
+            raise UsageError(f"r1 is {r1}; expected a weight of at least 0")
+        self.label_smoothing, self.r1, self.r1_every = label_smoothing, r1, positive("r1_every", r1_every)
+        self.augment = tuple(choice("augment", kind, KINDS) for kind in augment)
+
+        made = {"architecture": choice("architecture", architecture, networks.ARCHITECTURES), "hidden": tuple(hidden)}
+        made |= {"width": positive("width", width), "dtype": self.dtype_policy}
+        choice("norm", norm, GENERATOR_NORMS)
+        if latent_dim is None:
+            latent_dim = ((generator and input_shape(generator, "latent")) or (100,))[-1]
+        self.latent_dim = positive("latent_dim", latent_dim)
+        if generator is None:
+            image_shape = tuple(image_shape or (28, 28, 1))
+            generator = networks.generator(laws=self.laws(), image_shape=image_shape, norm=norm, **made)
+        self.generator = generator
+        image = call(generator, example_of(self.laws()), training=False)
+        self.image_shape = tuple(image.shape[1:])
+        if image_shape is not None and tuple(image_shape) != self.image_shape:
+            raise UsageError(f"image_shape is {tuple(image_shape)}, but the generator makes {self.image_shape}")
+        if discriminator is None:
+            usual = "batch" if norm == "conditional_batch" else norm
+            discriminator = networks.discriminator(
+                image_shape=self.image_shape,
+                norm=choice("discriminator_norm", discriminator_norm or usual, DISCRIMINATOR_NORMS),
+                dropout=dropout,
+                minibatch_stddev=minibatch_stddev,
+                **made,
+                **self.judged(),
+            )
+        self.discriminator = discriminator
+        check_fit(discriminator, image)
         self.build()
 
     def call(self, inputs, training=False):
-        """Maps latents to images."""
+        """Maps latents, or the generator's inputs by name, to images."""
         generator = self.network("generator", training)
         return call(generator, inputs if isinstance(inputs, dict) else {"latent": inputs}, training)
 
     def players(self) -> tuple[Player, ...]:
         """Returns the discriminator, then the generator."""
+        d, g = self.term_weights()
         return (
-            Player("d", (self.discriminator,), self.discriminator_loss, self.paper_optimizer, steps=self.n_critic),
-            Player("g", (self.generator,), self.generator_loss, self.paper_optimizer),
+            Player("d", self.networks_of("d"), self.discriminator_loss, self.paper_optimizer, (*d,), d, self.n_critic),
+            Player("g", self.networks_of("g"), self.generator_loss, self.paper_optimizer, (*g,), g),
         )
 
     @staticmethod
@@ -102,74 +157,132 @@ class GAN(GenerativeModel):
         """Returns the optimizer of a player for whom `compile` was given none."""
         return keras.optimizers.Adam(2e-4, beta_1=0.5)
 
+    def expects(self) -> dict[str, tuple[int | None, ...]]:
+        """Returns the shapes of images and, with classes, labels."""
+        return super().expects() | ({"label": (None,)} if self.num_classes else {})
+
+    # --- what a variant changes --------------------------------------------------------------------------------------
+
+    def laws(self) -> Laws:
+        """Returns what the generator is given: name to shape and law. What a batch holds is not drawn."""
+        labels = {"label": ((None,), f"classes {self.num_classes}")} if self.num_classes else {}
+        return {"latent": ((None, self.latent_dim), self.latent), **labels}
+
+    def judged(self) -> dict[str, Any]:
+        """Returns what a discriminator is made for, beside images and one logit: arguments of its function."""
+        return {}
+
+    def networks_of(self, player: str) -> tuple:
+        """Returns the networks, or layers, that a player moves."""
+        return (self.discriminator,) if player == "d" else (self.generator,)
+
+    def term_weights(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Returns the weights of the further terms of both players' losses, discriminator first."""
+        return {"r1": self.r1} if self.r1 else {}, {}
+
+    def discriminator_terms(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+        """Returns the further terms of the discriminator's loss."""
+        if not self.r1:
+            return {}
+
+        def penalty():
+            return r1(lambda image: self.logit(self.judge(image, "r1", batch, training)), batch["image"])
+
+        every = self.r1_every if training else 1
+        return {"r1": lazily(penalty, every, self.d_optimizer.iterations)}
+
+    def generator_terms(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+        """Returns the further terms of the generator's loss."""
+        return {}
+
+    def generator_inputs(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns what the generator sees of a batch that also holds what was drawn."""
+        return {name: batch[name] for name in self.laws()}
+
+    def discriminator_inputs(self, image: tf.Tensor, kind: str, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+        """Returns what the discriminator sees beside an image of a kind, such as `"real"` and `"fake"`."""
+        return {"image": image}
+
+    def logit(self, output: tf.Tensor) -> tf.Tensor:
+        """Returns the part of the discriminator's output that tells real from fake."""
+        return output
+
     # --- losses ------------------------------------------------------------------------------------------------------
 
     def discriminator_loss(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Tells real images from fake ones."""
-        real = self.judge(batch["image"], "real", batch, training)
-        fake = self.judge(self.fake(batch, training), "fake", batch, training)
-        return {"adversarial": ADVERSARIAL[self.adversarial].discriminator(real, fake)}
+        real = self.logit(self.judge(self.real(batch, training), "real", batch, training))
+        fake = self.logit(self.judge(self.fake(batch, training), "fake", batch, training))
+        loss = ADVERSARIAL[self.adversarial].discriminator(real, fake)
+        if self.label_smoothing and training:
+            loss += self.label_smoothing * mean(real)  # the cross-entropy is linear in its target
+        return {"adversarial": loss, **self.discriminator_terms(batch, training)}
 
     def generator_loss(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Makes fakes that pass for real."""
-        fake = self.judge(self.fake(batch, training), "fake", batch, training)
-        return {"adversarial": ADVERSARIAL[self.adversarial].generator(fake)}
+        fake = self.logit(self.judge(self.fake(batch, training), "fake", batch, training))
+        return {"adversarial": ADVERSARIAL[self.adversarial].generator(fake), **self.generator_terms(batch, training)}
+
+    def real(self, batch: Batch, training: bool) -> tf.Tensor:
+        """Returns this step's real images (B, H, W, C)."""
+        return tf.cast(batch["image"], tf.float32)
 
     def fake(self, batch: Batch, training: bool) -> tf.Tensor:
         """Returns this step's generated images (B, H, W, C)."""
-        latents = batch.once("latent", lambda: self.draw_latents(tf.shape(batch["image"])[0], training))
-        inputs = self.generator_inputs({**batch, "latent": latents})
+        inputs = self.given(batch, training)
         return batch.once("fake", lambda: call(self.network("generator", training), inputs, training))
 
+    def given(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+        """Returns the generator's inputs of this step: what the batch holds, and what was drawn once."""
+        rows = tf.shape(batch["image"])[0]
+        missing = [name for name in self.laws() if name not in batch]
+        found = {name: batch.once(name, lambda name=name: self.draw(name, rows, training)) for name in missing}
+        return self.generator_inputs({**batch, **found})
+
     def judge(self, image: tf.Tensor, kind: str, batch: Batch, training: bool) -> tf.Tensor:
-        """Returns the discriminator's logits for the `"real"` or the `"fake"` images of this step."""
-        inputs = self.discriminator_inputs(image, batch)
-        return batch.once(f"{kind}_logits", lambda: call(self.discriminator, inputs, training))
+        """Returns the discriminator's output for images of this step, `"real"` and `"fake"` ones computed once."""
 
-    def generator_inputs(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns what the generator sees of a batch that holds `latent`."""
-        return {"latent": batch["latent"]}
+        def output():
+            seen = augment(image, self.augment, self.draws(training)) if self.augment and training else image
+            return call(self.discriminator, self.discriminator_inputs(seen, kind, batch, training), training)
 
-    def discriminator_inputs(self, image: tf.Tensor, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns what the discriminator sees beside an image."""
-        return {"image": image}
+        return batch.once(f"{kind}_logits", output)
 
-    def draw_latents(self, rows: tf.Tensor, training: bool) -> tf.Tensor:
-        """Draws latents (rows, latent_dim) after their law."""
-        shape, seed = (rows, self.latent_dim), self.draws(training)
-        if self.latent == "normal":
-            return keras.random.normal(shape, dtype="float32", seed=seed)
-        return keras.random.uniform(shape, -1.0, 1.0, dtype="float32", seed=seed)
+    def draw(self, name: str, rows: tf.Tensor, training: bool) -> tf.Tensor:
+        """Draws an input of the generator after its law."""
+        shape, law = self.laws()[name]
+        return drawn(law, (rows, *shape[1:]), self.draws(training))
 
     # --- signatures --------------------------------------------------------------------------------------------------
 
     def signatures(self) -> dict[str, Signature]:
-        """Returns `generate`: latents to images in [-1, 1]."""
+        """Returns `generate`: latents, and what a variant adds, to images in [-1, 1].
+
+        Normal latents come with `truncation`, the largest of them in standard deviations; from 100 on there is none.
+        """
         generator = self.inference("generator")
-        meta = {"sample": "image", "latent.law": self.latent, "image.range": "[-1, 1]", "image.layout": "NHWC"}
+        laws = dict(self.laws())
+        if self.latent == "normal":
+            laws["truncation"] = ((None,), f"constant {UNTRUNCATED:g}")
+        meta = {f"{name}.law": law for name, (_, law) in laws.items()}
+        meta |= {"sample": "image", "image.range": "[-1, 1]", "image.layout": "NHWC"}
+        shapes = {name: shape for name, (shape, _) in laws.items()}
 
-        def generate(**tensors):
-            return {"image": tf.cast(call(generator, tensors, training=False), tf.float32)}
+        def generate(latent, truncation=None, **given):
+            latent = latent if truncation is None else truncated(latent, truncation)
+            return {"image": tf.cast(call(generator, {"latent": latent, **given}, training=False), tf.float32)}
 
-        return {"generate": signature(generate, {"latent": (None, self.latent_dim)}, meta)}
+        def example(n):
+            inputs = example_inputs(shapes, meta, n)
+            if "truncation" in inputs:
+                inputs["truncation"][1::2] = np.linspace(0.5, 2, n // 2)  # both ways are checked in an export
+            return inputs
+
+        return {"generate": signature(generate, shapes, meta)._replace(example=example)}
 
 
-def _latent_dim(generator):
-    shape = getattr(generator, "input_shape", None) if getattr(generator, "inputs", None) else None
-    if isinstance(shape, dict):
-        shape = shape.get("latent")
-    return shape[-1] if shape else 100
-
-
-def _check_fit(discriminator, image):
-    """Shows the discriminator one image, which also makes the weights of a network that has none yet."""
-    names = input_names(discriminator)
-    shape = getattr(discriminator, "input_shape", None) if getattr(discriminator, "inputs", None) else None
-    shape = shape.get("image") if names and isinstance(shape, dict) else shape
-    if shape and any(want not in (None, have) for want, have in zip(shape[1:], image.shape[1:], strict=False)):
-        raise UsageError(
-            f"the generator makes images {tuple(image.shape[1:])}, the discriminator expects {tuple(shape[1:])}; "
-            "give networks that fit"
-        )
-    if names is None:
-        discriminator(image)
+def example_of(laws: Laws) -> dict[str, tf.Tensor]:
+    """Returns one row of a generator's inputs."""
+    meta = {f"{name}.law": law for name, (_, law) in laws.items()}
+    inputs = example_inputs({name: shape for name, (shape, _) in laws.items()}, meta, 1)
+    return {name: tf.constant(inputs[name]) for name in laws}

@@ -1,12 +1,15 @@
 """What every network shares: precision, named inputs and the rule for image sizes."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
+from keras import layers
 
+from keras_gen.draws import classes_of
 from keras_gen.errors import UsageError
+from keras_gen.layers import ConditionalBatchNormalization, SpectralConv2D, SpectralDense
 
 
 def network(make: Callable[..., keras.Model]) -> Callable[..., keras.Model]:
@@ -68,9 +71,111 @@ def labelled(x: Any, num_classes: int | None) -> tuple[dict[str, Any], Any]:
     return {"label": label}, keras.layers.Concatenate()([x, code])
 
 
+# Of a network's inputs: name to shape, batch first, and law (`keras_gen.draws`).
+Laws = Mapping[str, tuple[Sequence[int | None], str]]
+
+
+def joined(laws: Laws) -> tuple[dict[str, Any], Any]:
+    """Gives a network the inputs of a sampler.
+
+    Args:
+        laws: of the inputs. Classes are int32 (B,), all others vectors (B, d).
+
+    Returns:
+        The inputs by name, and all of them beside each other (B, d): vectors as they are, classes one-hot.
+    """
+    inputs, parts = {}, []
+    for name, (shape, law) in laws.items():
+        classes = classes_of(law)
+        inputs[name] = keras.Input(tuple(shape[1:]), dtype="int32" if classes else None, name=name)
+        parts.append(keras.ops.one_hot(inputs[name], classes) if classes else inputs[name])
+    return inputs, layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
+
+
+GENERATOR_NORMS = ("batch", "sync_batch", "conditional_batch", "none")
+DISCRIMINATOR_NORMS = ("batch", "sync_batch", "layer", "spectral", "none")
+
+
+def normalized(x: Any, norm: str, label: Any = None, num_classes: int | None = None) -> Any:
+    """Normalizes a hidden layer's output: `"layer"` each example over all of its places and channels.
+
+    `"none"` and `"spectral"`, which is of kernels (`dense`, `conv2d`), leave it alone. `"conditional_batch"` scales and
+    shifts by the class, `label` of `num_classes`.
+    """
+    if norm in ("none", "spectral"):
+        return x
+    if norm == "conditional_batch":
+        return ConditionalBatchNormalization(num_classes)([x, label])
+    if norm == "layer":
+        # Of maps, scale and shift are of channels: a group of all channels, over all places.
+        return layers.GroupNormalization(1)(x) if len(x.shape) > 2 else layers.LayerNormalization()(x)
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=norm == "sync_batch")(x)
+
+
+def conditioned(laws: Laws, norm: str) -> tuple[dict[str, Any], Any, dict[str, Any]]:
+    """Gives a generator its inputs, and with `"conditional_batch"` its normalizations the label that they depend on.
+
+    Returns:
+        The inputs by name, the vector that the first layer sees, and the arguments for `normalized`.
+
+    Raises:
+        UsageError: a condition on a label that is not among the inputs.
+    """
+    if norm != "conditional_batch":
+        return *joined(laws), {}
+    if "label" not in laws:
+        raise UsageError("norm='conditional_batch' needs a model with labels, such as cgan; give another norm")
+    inputs, x = joined({name: law for name, law in laws.items() if name != "label"})
+    label = keras.Input((), dtype="int32", name="label")
+    return {**inputs, "label": label}, x, {"label": label, "num_classes": classes_of(laws["label"][1])}
+
+
+def biased(norm: str) -> bool:
+    """Returns whether a layer wants a bias: one before a normalization over the batch would be subtracted again."""
+    return norm in ("none", "spectral", "layer")
+
+
+def dense(units: int, norm: str = "none", **more: Any) -> Any:
+    """Returns a dense layer, spectrally normalized where that is the norm."""
+    return (SpectralDense if norm == "spectral" else layers.Dense)(units, **more)
+
+
+def conv2d(filters: int, kernel: int, stride: int = 1, norm: str = "none", **more: Any) -> Any:
+    """Returns a convolution of same padding, spectrally normalized where that is the norm."""
+    kind = SpectralConv2D if norm == "spectral" else layers.Conv2D
+    return kind(filters, kernel, stride, padding="same", **more)
+
+
 def halvings(height: int, width: int, smallest: int = 4) -> int:
     """Returns how often both sides can be halved without a remainder and without falling below `smallest`."""
     times = 0
     while height % 2 == 0 and width % 2 == 0 and min(height, width) // 2 >= smallest:
         height, width, times = height // 2, width // 2, times + 1
     return times
+
+
+def input_shape(net: keras.Model, name: str) -> tuple[int | None, ...] | None:
+    """Returns the shape of a network's input of this name, or of the one plain tensor that it takes, if it tells."""
+    if not getattr(net, "inputs", None):
+        return None
+    if isinstance(net.input, dict):
+        return tuple(net.input[name].shape) if name in net.input else None
+    return tuple(net.inputs[0].shape)
+
+
+def check_fit(discriminator: keras.Model, image: Any) -> None:
+    """Compares a discriminator with one generated image (1, H, W, C).
+
+    It is shown the image if it takes nothing else, which makes the weights of a network that has none yet.
+
+    Raises:
+        UsageError: it is made for images of another shape.
+    """
+    shape = input_shape(discriminator, "image")
+    if shape and any(want not in (None, have) for want, have in zip(shape[1:], image.shape[1:], strict=False)):
+        raise UsageError(
+            f"the generator makes images {tuple(image.shape[1:])}, the discriminator expects {tuple(shape[1:])}; "
+            "give networks that fit"
+        )
+    if input_names(discriminator) is None:
+        discriminator(image)

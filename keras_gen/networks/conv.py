@@ -1,12 +1,23 @@
 """Convolutional networks: strided, their depth derived from the image's size."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers
 
 from keras_gen.errors import UsageError
-from keras_gen.networks.build import halvings, in_float32, labelled, network
+from keras_gen.networks.build import (
+    Laws,
+    biased,
+    conditioned,
+    conv2d,
+    halvings,
+    in_float32,
+    labelled,
+    network,
+    normalized,
+)
 
 
 def stages(image_shape: Sequence[int], width: int) -> tuple[tuple[int, int], list[int]]:
@@ -17,7 +28,7 @@ def stages(image_shape: Sequence[int], width: int) -> tuple[tuple[int, int], lis
     Raises:
         UsageError: the sides cannot be halved down to a map of 4 to 8 pixels on its shorter side.
     """
-    height, breadth, channels = image_shape
+    height, breadth, *_ = image_shape
     times = halvings(height, breadth)
     base = (height >> times, breadth >> times)
     if times < 1 or min(base) > 8:
@@ -37,50 +48,41 @@ def _weights():
     return keras.initializers.RandomNormal(stddev=0.02)
 
 
-NORMS = ("batch", "sync_batch", "none")
-
-
-def _norm(x, kind):
-    if kind == "none":
-        return x
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=kind == "sync_batch")(x)
-
-
 @network
-def dcgan_generator(
-    latent_dim: int, image_shape: Sequence[int], width: int = 128, kernel: int = 5, norm: str = "batch"
+def generator(
+    laws: Laws, image_shape: Sequence[int], width: int = 128, norm: str = "batch", kernel: int = 5
 ) -> keras.Model:
-    """Maps `latent` (B, latent_dim) to images (B, H, W, C) in [-1, 1] by transposed convolutions of stride 2.
+    """Maps the inputs that `laws` names to images (B, H, W, C) in [-1, 1] by transposed convolutions of stride 2.
 
-    `norm` is one of `NORMS`; `"none"` gives the layers a bias instead.
+    `norm` is one of `GENERATOR_NORMS`; with `"none"` the layers have a bias instead.
     """
-    plain = norm == "none"
+    bias = biased(norm)
     (height, breadth), channels = stages(image_shape, width)
-    latent = keras.Input((latent_dim,), name="latent")
-    x = layers.Dense(height * breadth * channels[-1], use_bias=plain, kernel_initializer=_weights())(latent)
+    inputs, x, condition = conditioned(laws, norm)
+    x = layers.Dense(height * breadth * channels[-1], use_bias=bias, kernel_initializer=_weights())(x)
     x = layers.Reshape((height, breadth, channels[-1]))(x)
-    x = layers.ReLU()(_norm(x, norm))
+    x = layers.ReLU()(normalized(x, norm, **condition))
     for filters in reversed(channels[:-1]):
-        x = layers.Conv2DTranspose(filters, kernel, 2, padding="same", use_bias=plain, kernel_initializer=_weights())(x)
-        x = layers.ReLU()(_norm(x, norm))
+        x = layers.Conv2DTranspose(filters, kernel, 2, padding="same", use_bias=bias, kernel_initializer=_weights())(x)
+        x = layers.ReLU()(normalized(x, norm, **condition))
     x = layers.Conv2DTranspose(image_shape[-1], kernel, 2, padding="same", kernel_initializer=_weights())(x)
-    return keras.Model({"latent": latent}, layers.Activation("tanh", dtype="float32")(x), name="generator")
+    return keras.Model(inputs, layers.Activation("tanh", dtype="float32")(x), name="generator")
 
 
-@network
-def dcgan_discriminator(
-    image_shape: Sequence[int], width: int = 128, kernel: int = 5, norm: str = "batch"
-) -> keras.Model:
-    """Maps `image` (B, H, W, C) to one logit (B, 1) by convolutions of stride 2; `norm` as for the generator."""
-    _, channels = stages(image_shape, width)
-    image = keras.Input(tuple(image_shape), name="image")
+def trunk(image: Any, width: int = 128, norm: str = "batch", dropout: float = 0.0, kernel: int = 5) -> Any:
+    """Maps images (B, H, W, C) to features (B, f) by convolutions of stride 2: a discriminator's first part.
+
+    `norm` is one of `DISCRIMINATOR_NORMS`; those of activations leave out the first layer. `dropout` follows each.
+    """
+    _, channels = stages(image.shape[1:], width)
     x = image
     for stage, filters in enumerate(channels):
-        kind = "none" if stage == 0 else norm
-        x = layers.Conv2D(filters, kernel, 2, padding="same", use_bias=kind == "none", kernel_initializer=_weights())(x)
-        x = layers.LeakyReLU(0.2)(_norm(x, kind))
-    x = layers.Dense(1, kernel_initializer=_weights())(layers.Flatten()(x))
-    return keras.Model({"image": image}, in_float32(x), name="discriminator")
+        kind = "none" if stage == 0 and norm != "spectral" else norm
+        x = conv2d(filters, kernel, 2, kind, use_bias=biased(kind), kernel_initializer=_weights())(x)
+        x = layers.LeakyReLU(0.2)(normalized(x, kind))
+        if dropout:
+            x = layers.Dropout(dropout)(x)
+    return layers.Flatten()(x)
 
 
 @network

@@ -2,37 +2,43 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import keras
 from keras import layers
 
-from keras_gen.networks.build import in_float32, labelled, network
+from keras_gen.networks.build import Laws, biased, conditioned, dense, in_float32, labelled, network, normalized
 
 
 @network
 def generator(
-    latent_dim: int, image_shape: Sequence[int], hidden: Sequence[int], activation: str = "tanh"
+    laws: Laws, image_shape: Sequence[int], hidden: Sequence[int], norm: str = "none", activation: str = "tanh"
 ) -> keras.Model:
-    """Maps `latent` (B, latent_dim) through ReLU layers to images (B, *image_shape)."""
-    latent = keras.Input((latent_dim,), name="latent")
-    x = latent
+    """Maps the inputs that `laws` names through ReLU layers to images (B, *image_shape).
+
+    `norm` is one of `GENERATOR_NORMS`.
+    """
+    inputs, x, condition = conditioned(laws, norm)
     for width in hidden:
-        x = layers.Dense(width, activation="relu")(x)
+        x = normalized(layers.Dense(width, use_bias=biased(norm))(x), norm, **condition)
+        x = layers.ReLU()(x)
     x = layers.Dense(math.prod(image_shape))(x)
     image = layers.Reshape(tuple(image_shape))(layers.Activation(activation, dtype="float32")(x))
-    return keras.Model({"latent": latent}, image, name="generator")
+    return keras.Model(inputs, image, name="generator")
 
 
-@network
-def discriminator(image_shape: Sequence[int], hidden: Sequence[int], dropout: float = 0.0) -> keras.Model:
-    """Maps `image` (B, *image_shape) through leaky ReLU layers to one logit (B, 1)."""
-    image = keras.Input(tuple(image_shape), name="image")
+def trunk(image: Any, hidden: Sequence[int], norm: str = "none", dropout: float = 0.0) -> Any:
+    """Maps images (B, H, W, C) through leaky ReLU layers to features (B, hidden[-1]): a discriminator's first part.
+
+    `norm` is one of `DISCRIMINATOR_NORMS`; `dropout` follows each layer.
+    """
     x = layers.Flatten()(image)
     for width in hidden:
-        x = layers.LeakyReLU(0.2)(layers.Dense(width)(x))
+        x = dense(width, norm, use_bias=biased(norm))(x)
+        x = layers.LeakyReLU(0.2)(normalized(x, norm))
         if dropout:
             x = layers.Dropout(dropout)(x)
-    return keras.Model({"image": image}, in_float32(layers.Dense(1)(x)), name="discriminator")
+    return x
 
 
 @network

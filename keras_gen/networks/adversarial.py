@@ -1,0 +1,101 @@
+"""The two networks of a game, of any architecture."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import layers
+
+from keras_gen.draws import classes_of
+from keras_gen.layers import MinibatchStddev
+from keras_gen.networks import conv, mlp, resnet
+from keras_gen.networks.build import Laws, dense, in_float32, labelled, network
+
+ARCHITECTURES = {"mlp": mlp, "conv": conv, "resnet": resnet}
+
+
+def generator(
+    architecture: str, laws: Laws, image_shape: Sequence[int], hidden: Sequence[int], width: int, **more: Any
+) -> keras.Model:
+    """Maps the inputs that `laws` names to images (B, H, W, C) in [-1, 1].
+
+    Args:
+        architecture: one of `ARCHITECTURES`.
+        laws: of the inputs.
+        image_shape: (H, W, C).
+        hidden: widths of the layers (`"mlp"`).
+        width: channels (`"conv"`, `"resnet"`).
+        **more: `norm`, `dtype`.
+    """
+    return ARCHITECTURES[architecture].generator(laws, image_shape, hidden if architecture == "mlp" else width, **more)
+
+
+@network
+def discriminator(
+    architecture: str,
+    image_shape: Sequence[int],
+    hidden: Sequence[int],
+    width: int,
+    norm: str,
+    dropout: float = 0.0,
+    minibatch_stddev: bool = False,
+    beside: Laws | None = None,
+    projection: bool = False,
+    outputs: int = 1,
+    codes: int = 0,
+) -> keras.Model:
+    """Maps `image` (B, H, W, C), and what `beside` names, to logits (B, outputs + codes).
+
+    Args:
+        architecture: one of `ARCHITECTURES`.
+        image_shape: (H, W, C).
+        hidden: widths of the generator's layers, here in reverse (`"mlp"`).
+        width: channels (`"conv"`, `"resnet"`).
+        norm: one of `DISCRIMINATOR_NORMS`.
+        dropout: share of the hidden units that are left out in training.
+        minibatch_stddev: add how much the features vary over a part of the batch.
+        beside: laws of further inputs. `label` becomes one more channel of the image, a learned plane for each class;
+            vectors pass two layers as wide as the features, and meet them in a third.
+        projection: take `label` by an inner product of the features and a vector of the class in place of a plane
+            (Miyato and Koyama, "cGANs with Projection Discriminator", 2018, arXiv:1802.05637).
+        outputs: columns that all share one last layer.
+        codes: further columns, from a head of its own on the features: layers whose names begin with `codes_`.
+    """
+    beside = dict(beside or {})
+    num_classes = classes_of(beside.pop("label", ((None,), ""))[1]) or None
+    image = keras.Input(tuple(image_shape), name="image")
+    label, x = labelled(image, None if projection else num_classes)
+    inputs = {"image": image, **label}
+    features = ARCHITECTURES[architecture].trunk(
+        x, tuple(hidden)[::-1] if architecture == "mlp" else width, norm, dropout
+    )
+    if beside:
+        vectors = {name: keras.Input(shape[1:], name=name) for name, (shape, _) in beside.items()}
+        inputs |= vectors
+        features = _joint(features, list(vectors.values()), norm, dropout)
+    if minibatch_stddev:
+        features = MinibatchStddev()(features)
+    small = keras.initializers.RandomNormal(stddev=0.02) if architecture == "conv" else "glorot_uniform"
+    logits = [dense(outputs, norm, kernel_initializer=small)(features)]
+    if projection and num_classes:
+        inputs["label"] = keras.Input((), dtype="int32", name="label")
+        code = keras.ops.one_hot(inputs["label"], num_classes)
+        of_class = dense(features.shape[-1], norm, use_bias=False, kernel_initializer=small)(code)
+        logits = [layers.Add()([logits[0], layers.Dot(axes=-1)([of_class, features])])]
+    if codes:
+        y = layers.LeakyReLU(0.1, name="codes_activation")(layers.Dense(128, name="codes_hidden")(features))
+        logits.append(layers.Dense(codes, name="codes_output")(y))
+    whole = layers.Concatenate()(logits) if len(logits) > 1 else logits[0]
+    return keras.Model(inputs, in_float32(whole), name="discriminator")
+
+
+def _joint(features, vectors, norm, dropout):
+    """Judges features of an image together with vectors."""
+    width = min(features.shape[-1], 512)
+    y = layers.Concatenate()(vectors) if len(vectors) > 1 else vectors[0]
+    for part in ("vector", "vector", "both"):
+        y = layers.Concatenate()([features, y]) if part == "both" else y
+        y = layers.LeakyReLU(0.2)(dense(width, norm)(y))
+        if dropout:
+            y = layers.Dropout(dropout)(y)
+    return y

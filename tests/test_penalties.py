@@ -1,0 +1,97 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from keras_gen import penalties
+
+
+def linear(weight):
+    weight = tf.convert_to_tensor(weight)
+    return lambda image: tf.tensordot(image, weight, axes=weight.shape.rank)  # (B,)
+
+
+def normal(*shape, seed=0):
+    return np.random.default_rng(seed).normal(size=shape).astype(np.float32)
+
+
+# --- gradient penalty ------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [1, 7])
+def test_gradient_penalty_of_a_linear_critic_is_that_of_its_norm(rows):
+    weight, image = normal(4, 4, 3), tf.constant(normal(rows, 4, 4, 3, seed=1))
+    norm = np.linalg.norm(weight)
+    assert float(penalties.gradient_penalty(linear(weight), image)) == pytest.approx((norm - 1) ** 2, rel=1e-5)
+    assert float(penalties.gradient_penalty(linear(weight), image, 2.0)) == pytest.approx((norm - 2) ** 2, rel=1e-5)
+
+
+def test_gradient_penalty_of_twice_the_sum_of_four_is_nine():
+    image = tf.constant(normal(5, 2, 2, 1))
+    critic = linear(np.full((2, 2, 1), 2, np.float32))
+    assert float(penalties.gradient_penalty(critic, image)) == pytest.approx(9, rel=1e-6)
+
+
+def test_gradient_penalty_is_a_mean_over_examples_each_with_its_own_norm():
+    image = tf.constant([[3.0, 4.0], [0.3, 0.4]])
+    slopes = np.array([10.0, 1.0])  # of |x|^2: twice the norm
+    found = penalties.gradient_penalty(lambda x: tf.reduce_sum(tf.square(x), axis=1), image)
+    assert float(found) == pytest.approx(np.mean((slopes - 1) ** 2), rel=1e-5)
+
+
+def test_gradient_penalty_moves_the_weights():
+    """Its gradient is one of second order: 2 (|w| - 1) w / |w|. A critic that ignores its input gets a finite one."""
+    weight, image = tf.Variable(normal(2, 2, 1)), tf.constant(normal(3, 2, 2, 1))
+    for value in (weight.numpy(), 0 * weight.numpy()):
+        weight.assign(value)
+        with tf.GradientTape() as tape:
+            loss = penalties.gradient_penalty(linear(weight), image)
+        gradient = tape.gradient(loss, weight).numpy()
+        norm = max(np.linalg.norm(value), 1e-6)
+        np.testing.assert_allclose(gradient, 2 * (norm - 1) * value / norm, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("gap", "weight", "expected"), [(1.0, 10.0, 1.05), (2.0, 10.0, 2.2), (2.0, 0.1, 22.0)], ids=str
+)
+def test_a_linear_wasserstein_critic_ends_where_the_penalty_holds_it(gap, weight, expected):
+    """At a slope of 1 + D / (2 lambda), where means are D apart."""
+    offset = tf.constant([0.6, 0.8]) * gap
+    fake = tf.constant(normal(50, 2))
+    real, w = fake + offset, tf.Variable([0.1, -0.2])
+
+    @tf.function
+    def step():
+        between = 0.3 * real + 0.7 * fake
+        with tf.GradientTape() as tape:
+            value = tf.reduce_mean(linear(w)(fake)) - tf.reduce_mean(linear(w)(real))
+            value += weight * penalties.gradient_penalty(linear(w), between)
+        w.assign_sub(tape.gradient(value, w) * 0.25 / weight)
+
+    for _ in range(400):
+        step()
+    assert float(tf.norm(w)) == pytest.approx(1 + gap / (2 * weight), rel=1e-4)
+    assert float(tf.reduce_mean(linear(w)(real) - linear(w)(fake))) == pytest.approx(expected, rel=1e-4)
+
+
+# --- R1 --------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("rows", [1, 6])
+def test_r1_of_a_linear_critic_is_half_of_its_squared_norm_and_its_gradient_the_weight(rows):
+    weight = tf.Variable(normal(3, 3, 2))
+    with tf.GradientTape() as tape:
+        loss = penalties.r1(linear(weight), normal(rows, 3, 3, 2, seed=1))
+    assert float(loss) == pytest.approx(0.5 * np.square(weight).sum(), rel=1e-6)
+    np.testing.assert_allclose(tape.gradient(loss, weight), weight, rtol=1e-6)
+
+
+def test_r1_is_a_mean_over_examples_where_it_is_asked():
+    """D(x) = |x|^2 / 2 has the slope x: the images that are given count, and no others."""
+
+    def critic(image):
+        return 0.5 * tf.reduce_sum(tf.square(image), axis=(1, 2, 3))[:, None]
+
+    real = normal(5, 2, 2, 1)
+    found = float(penalties.r1(critic, real))
+    assert found == pytest.approx(0.5 * np.square(real).sum((1, 2, 3)).mean(), rel=1e-6)
+    assert float(penalties.r1(critic, 0 * real)) == 0
