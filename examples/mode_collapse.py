@@ -20,17 +20,18 @@ from PIL import Image, ImageDraw, ImageFont
 from plot import BLUE, GRAY, ORANGE
 
 import keras_gen
-from keras_gen import images, metrics
+from keras_gen import files, images, metrics
 
 HIDDEN = (128,) * 4
 BATCH = 256  # examples of one step of one player
 COUNT = 100_000  # examples to train on
 DRAWN = 10_000  # samples that are counted
 SHOWN = 1500  # of them, in a picture
-FRAMES = 30  # pictures of a game's course, and looks at its health
+FRAMES = 24  # pictures of a game's course, and looks at its health
 COLUMNS = 6  # panels in a row
 SIDE = 184  # of a panel, in pixels
 REACH = 0.95  # a panel shows [-REACH, REACH] twice
+BETAS = (0.0, 0.9)  # of Adam
 
 
 class Toy(NamedTuple):
@@ -39,6 +40,7 @@ class Toy(NamedTuple):
     title: str
     centers: np.ndarray  # (k, 2), within [-0.75, 0.75], where a generator that ends in tanh is not saturated
     scale: float  # standard deviation of each
+    steps: int  # of the discriminator, by default
 
 
 class Game(NamedTuple):
@@ -46,8 +48,9 @@ class Game(NamedTuple):
 
     model: str  # one of keras_gen.names()
     settings: Mapping[str, Any] = types.MappingProxyType({})
-    rate: float = 2e-4  # of Adam
-    betas: tuple[float, float] = (0.5, 0.999)  # of Adam
+    d_rate: float = 1e-3  # of the discriminator's Adam at the beginning; it falls to 0
+    g_rate: float = 1e-3  # of the generator's
+    enlarged: float = 8.0  # how much the points are, before the discriminator judges them
     share: float = 1.0  # of the steps of the others
 
 
@@ -57,30 +60,30 @@ class Result(NamedTuple):
     modes: int
     good: float  # share of the samples
     course: dict[int, np.ndarray]  # discriminator steps to samples (SHOWN, 2), from before training to its end
-    told: list[str]  # what the health callback warned of
+    alarm: str  # what the health callback still held to be wrong at the end
 
 
 def _ring():
     angle = 2 * np.pi * np.arange(8) / 8
-    return Toy("ring of 8", 0.75 * np.stack([np.cos(angle), np.sin(angle)], axis=1), 0.75 * 0.01)
+    return Toy("ring of 8", 0.75 * np.stack([np.cos(angle), np.sin(angle)], axis=1), 0.75 * 0.01, 3000)
 
 
 def _grid():
     line = np.linspace(-0.75, 0.75, 5)
-    return Toy("grid of 25", np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2), 0.75 / 4 * 0.05)
+    return Toy("grid of 25", np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2), 0.75 / 4 * 0.05, 6000)
 
 
 TOYS = {"ring": _ring(), "grid": _grid()}
 GAMES = {
-    "GAN 4x512": Game("gan", {"hidden": (512,) * 4}, rate=1e-3, share=0.1),
+    "GAN 4x512": Game("gan", {"hidden": (512,) * 4}, share=0.07),
     "GAN": Game("gan"),
     "GAN minimax": Game("gan", {"adversarial": "minimax"}),
     "GAN least squares": Game("gan", {"adversarial": "least_squares"}),
     "GAN hinge": Game("gan", {"adversarial": "hinge"}),
     "GAN minibatch": Game("gan", {"minibatch_stddev": True}),
-    "WGAN": Game("wgan"),
-    "WGAN-GP": Game("wgan_gp", betas=(0.5, 0.9)),
-    "SNGAN": Game("sngan"),
+    "WGAN": Game("wgan", {"clip": 0.1}),
+    "WGAN-GP": Game("wgan_gp", {"n_critic": 1, "penalty_weight": 0.1, "discriminator_norm": "none"}),
+    "SNGAN": Game("sngan", {"n_critic": 1}, d_rate=2e-3, g_rate=2e-4),
     "BiGAN": Game("bigan"),
     "ALI": Game("ali"),
 }
@@ -93,17 +96,21 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--models", nargs="+", choices=known, default=known, metavar="NAME", help=", ".join(known))
     parser.add_argument("--toys", nargs="+", choices=TOYS, default=list(TOYS), help="default: ring grid")
     parser.add_argument("--seeds", type=int, default=3, help="trainings of each model (default: 3)")
-    parser.add_argument("--steps", type=int, default=4000, help="discriminator steps of each (default: 4000)")
+    defaults = " and ".join(f"{toy.steps} on the {name}" for name, toy in TOYS.items())
+    parser.add_argument("--steps", type=int, help=f"discriminator steps of each model (default: {defaults})")
     parser.add_argument("--output", type=Path, default=Path("mode_collapse"), help="folder (default: mode_collapse)")
     options = parser.parse_args(argv)
-    sections, films = [], []
+    pictures, films = [], []
     for toy in (TOYS[name] for name in options.toys):
-        typical = table(toy, options.models, options.steps, options.seeds)
-        sections.append(section(toy, typical))
-        ranked = sorted(typical, key=lambda name: (typical[name].modes, typical[name].good))
-        films.append((toy, {name: typical[name] for name in (ranked[0], ranked[-1])}))
-    images.save_png(options.output / "modes.png", np.concatenate(sections))
-    images.save_gif(options.output / "collapse.gif", film(*films[0]), 150)
+        typical = table(toy, options.models, options.steps or toy.steps, options.seeds)
+        pictures.append(section(toy, typical))
+        best = max(typical, key=lambda name: (typical[name].modes, typical[name].good))
+        films.append(film(toy, {name: typical[name] for name in (options.models[0], best)}))
+    images.save_png(options.output / "modes.png", np.concatenate(pictures))
+    with files.beside(options.output / "collapse.gif") as temporary:
+        first, *rest = films[0]
+        pauses = [150] * len(rest) + [3000]
+        first.save(temporary, format="GIF", save_all=True, append_images=rest, duration=pauses, loop=0)
     print(f"\nLook at modes.png and collapse.gif in {options.output}.")
 
 
@@ -123,8 +130,9 @@ def table(toy: Toy, names: list[str], steps: int, seeds: int) -> dict[str, Resul
         typical[name] = sorted(results, key=lambda result: result.modes)[(seeds - 1) // 2]
         good = statistics.median(result.good for result in results)
         print(f"{typical[name].modes:8}{good:14.1%}{seconds:16.0f}")
-        for text in dict.fromkeys(text for result in results for text in result.told):
-            print(f"    warning: {text}")
+        alarms = [result.alarm for result in results if result.alarm]
+        if alarms:
+            print(f"    warning ({len(alarms)} of {seeds} seeds): {alarms[-1]}", flush=True)
     return typical
 
 
@@ -175,15 +183,18 @@ def play(game: Game, toy: Toy, steps: int, seed: int) -> Result:
         seed: of data, weights and draws.
     """
     keras.utils.set_random_seed(seed)
-    settings = {"hidden": HIDDEN, "dropout": 0.0, **game.settings}
-    model = keras_gen.get(game.model, architecture="mlp", image_shape=(1, 1, 2), latent_dim=2, seed=seed, **settings)
-    beta_1, beta_2 = game.betas
-    model.compile(
-        **{player.prefixed("optimizer"): keras.optimizers.Adam(game.rate, beta_1, beta_2) for player in model.players()}
-    )
-    updates = max(player.steps for player in model.players())
+    arguments = {"image_shape": (1, 1, 2), "latent_dim": 2, "hidden": HIDDEN, "norm": "none", "dropout": 0.0}
+    arguments |= {"architecture": "mlp", "seed": seed, **game.settings}
+    plain = keras_gen.get(game.model, **arguments).discriminator
+    model = keras_gen.get(game.model, **arguments, discriminator=enlarging(plain, game.enlarged))
+    updates = model.n_critic
     rounds = max(1, round(steps * game.share / updates))
     epochs = min(FRAMES, rounds)
+    falling = keras.optimizers.schedules.CosineDecay
+    model.compile(
+        d_optimizer=keras.optimizers.Adam(falling(game.d_rate, rounds * updates), *BETAS),
+        g_optimizer=keras.optimizers.Adam(falling(game.g_rate, rounds), *BETAS),
+    )
     data = draw(toy, COUNT, seed)
     course = Course(rounds // epochs * updates)
     health = keras_gen.callbacks.GANHealth(data[:DRAWN], every=rounds // epochs)
@@ -196,8 +207,15 @@ def play(game: Game, toy: Toy, steps: int, seed: int) -> Result:
             callbacks=[course, health],
             verbose=0,
         )
-    told = [str(warning.message) for warning in caught]
-    return Result(*count(model.sample(DRAWN, seed=0, batch_size=1000), toy), course.samples, told)
+    alarm = str(caught[-1].message) if health.failures else ""
+    return Result(*count(model.sample(DRAWN, seed=0, batch_size=1000), toy), course.samples, alarm)
+
+
+def enlarging(discriminator: keras.Model, times: float) -> keras.Model:
+    """Returns a discriminator that enlarges the points before it judges them."""
+    inputs = {name: keras.Input(tensor.shape[1:], name=name) for name, tensor in discriminator.input.items()}
+    seen = {**inputs, "image": keras.layers.Rescaling(times)(inputs["image"])}
+    return keras.Model(inputs, discriminator(seen))
 
 
 # --- drawing ---------------------------------------------------------------------------------------------------------
@@ -241,11 +259,16 @@ def section(toy: Toy, results: Mapping[str, Result]) -> np.ndarray:
     return np.asarray(sheet)
 
 
-def film(toy: Toy, results: Mapping[str, Result]) -> list[np.ndarray]:
-    """Draws the course of two games side by side, or of one."""
+def film(toy: Toy, results: Mapping[str, Result]) -> list[Image.Image]:
+    """Draws the course of two games side by side, or of one, in the few colors that keep the file small."""
     font, small = ImageFont.load_default(18), ImageFont.load_default(14)
-    side, gap, frames = 280, 14, []
+    side, gap, frames = 250, 14, []
     courses = [list(result.course.items()) for result in results.values()]
+    shades = [
+        np.rint(255 + (np.array(color) - 255) * k / 4) for color in (BLUE, ORANGE, (0, 0, 0)) for k in (1, 2, 3, 4)
+    ]
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.concatenate([np.full(3, 255), *shades]).astype(np.uint8).tobytes())
     for number in range(max(map(len, courses))):
         sheet = Image.new("RGB", (gap + len(courses) * (side + gap), side + 52 + gap), "white")
         pen = ImageDraw.Draw(sheet)
@@ -254,8 +277,8 @@ def film(toy: Toy, results: Mapping[str, Result]) -> list[np.ndarray]:
             step, points = course[min(number, len(course) - 1)]
             pen.text((left, 6), name, "black", font)
             pen.text((left, 30), f"discriminator step {step}", (110, 110, 110), small)
-            sheet.paste(panel(points[: SHOWN // 2], toy, side), (left, 52))
-        frames.append(np.asarray(sheet))
+            sheet.paste(panel(points[: SHOWN // 4], toy, side), (left, 52))
+        frames.append(sheet.quantize(palette=palette, dither=Image.Dither.NONE))
     return frames
 
 

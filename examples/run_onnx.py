@@ -52,9 +52,11 @@ def draw(law: str, shape: tuple[int, ...], rng: np.random.Generator) -> np.ndarr
         return rng.standard_normal(shape, dtype=np.float32)
     if law == "uniform":
         return rng.random(shape, dtype=np.float32) * np.float32(2) - np.float32(1)
-    kind, _, count = law.partition(" ")
+    kind, _, number = law.partition(" ")
     if kind == "classes":  # the classes in turn
-        return (np.arange(shape[0]) % int(count)).astype(np.int32)
+        return (np.arange(shape[0]) % int(number)).astype(np.int32)
+    if kind == "constant":  # what the input is when nobody gives it
+        return np.full(shape, float(number), np.float32)
     raise SystemExit(f"error: law {law!r} is not known; export the model again, or add it here")
 
 

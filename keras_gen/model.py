@@ -128,7 +128,7 @@ class GenerativeModel(keras.Model):
         if shared:
             raise UsageError(f"two injected networks share {shared}, which no file can hold; give each its own layer")
         for name in self.averaged if self.ema is not None else ():
-            if not hasattr(self, f"ema_{name}"):
+            if hasattr(self, name) and not hasattr(self, f"ema_{name}"):
                 setattr(self, f"ema_{name}", _copy(getattr(self, name), name))
         for index, generator in enumerate(adopt(self)):
             # Layers without a seed of their own have one of the process: draw it from the model's.
@@ -742,7 +742,7 @@ def _added(sums, gradients):
     if sums is None:
         return gradients
     return [
-        b if a is None else a if b is None else a + tf.convert_to_tensor(b)
+        b if a is None else a if b is None else tf.convert_to_tensor(a) + tf.convert_to_tensor(b)
         for a, b in zip(sums, gradients, strict=True)
     ]
 

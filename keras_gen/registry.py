@@ -8,14 +8,18 @@ from keras_gen.errors import UsageError, near_misses
 # name: (module, class). The class name is also what a saved file names, so a row is a file format.
 MODELS = {
     "acgan": ("keras_gen.models.acgan", "ACGAN"),
+    "ali": ("keras_gen.models.ali", "ALI"),
     "autoencoder": ("keras_gen.models.autoencoder", "Autoencoder"),
     "beta_vae": ("keras_gen.models.beta_vae", "BetaVAE"),
+    "bigan": ("keras_gen.models.bigan", "BiGAN"),
     "cgan": ("keras_gen.models.cgan", "CGAN"),
     "conditional_vae": ("keras_gen.models.conditional_vae", "ConditionalVAE"),
     "dcgan": ("keras_gen.models.dcgan", "DCGAN"),
     "denoising_autoencoder": ("keras_gen.models.denoising_autoencoder", "DenoisingAutoencoder"),
     "gan": ("keras_gen.models.gan", "GAN"),
+    "infogan": ("keras_gen.models.infogan", "InfoGAN"),
     "iwae": ("keras_gen.models.iwae", "IWAE"),
+    "rob_gan": ("keras_gen.models.rob_gan", "RobGAN"),
     "sngan": ("keras_gen.models.sngan", "SNGAN"),
     "stacked_autoencoder": ("keras_gen.models.stacked_autoencoder", "StackedAutoencoder"),
     "vae": ("keras_gen.models.vae", "VAE"),

@@ -12,8 +12,8 @@ import pytest
 
 pytestmark = pytest.mark.distributed
 ROOT = Path(__file__).resolve().parents[1]
-GAMES = ("dcgan", "dcgan_sync_batch", "vae", "critic")
-TOLERANCE = {"critic": 1e-4}  # second derivatives amplify rounding
+GAMES = ("dcgan", "dcgan_sync_batch", "vae", "critic", "wgan_gp", "acgan", "bigan")
+TOLERANCE = {"critic": 1e-4, "wgan_gp": 1e-4}  # second derivatives amplify rounding
 
 
 # --- what a process of these tests does ------------------------------------------------------------------------------
@@ -46,8 +46,36 @@ def game(name):
             penalty = gradient_penalty(lambda image: self.judge(image, "between", batch, training), between)
             return {**super().discriminator_loss(batch, training), "penalty": 10.0 * penalty}
 
+    class FixedWGANGP(keras_gen.WGANGP):
+        def generator_inputs(self, batch):
+            return {"latent": tf.reshape(batch["image"], (-1, 64))}
+
+        def between(self, real, fake, training):
+            return fake + (0.5 + 0.5 * real[:, :1, :1]) * (real - fake)
+
+    class FixedACGAN(keras_gen.ACGAN):
+        def generator_inputs(self, batch):
+            return {"latent": tf.reshape(batch["image"], (-1, 64)), "label": batch["label"]}
+
+    class FixedBiGAN(keras_gen.BiGAN):
+        def generator_inputs(self, batch):
+            return {"latent": tf.reshape(batch["image"], (-1, 64))}
+
     keras.utils.set_random_seed(0)
     sgd = keras.optimizers.SGD
+    variants = {"wgan_gp": FixedWGANGP, "acgan": FixedACGAN, "bigan": FixedBiGAN}
+    if name in variants:
+        sizes = {
+            "image_shape": (8, 8, 1),
+            "latent_dim": 64,
+            "width": 2,
+            "hidden": (12,),
+            "norm": "none",
+            "dropout": 0.0,
+        }
+        model = variants[name](**sizes, seed=0)
+        model.compile(d_optimizer=sgd(0.02), g_optimizer=sgd(0.02))
+        return model, 8 * model.n_critic
     if name == "vae":
         model = FixedVAE((8, 8, 1), 3, hidden=(12,), binarize="threshold", seed=0, ema=0.9)
         model.compile(sgd(1e-3))
@@ -71,13 +99,16 @@ def trained(name, strategy):
 
     with strategy.scope():
         model, batch = game(name)
-    images = real_digits(113 if batch == 40 else 27)[0]  # the last batch: 33 rows of 40, or 3 of 8
-    history = model.fit(images, batch_size=batch, epochs=2, verbose=0, validation_data=images[:17]).history
-    losses = model.evaluate(images[:17], batch_size=8, verbose=0, return_dict=True)
+    images, labels = real_digits(113 if batch == 40 else 27)  # the last batch: 33 rows of 40, or 3 of 8
+    data = {"image": images, "label": labels} if "label" in model.expects() else {"image": images}
+    few = {key: value[:17] for key, value in data.items()}
+    history = model.fit(data, batch_size=batch, epochs=2, verbose=0, validation_data=few).history
+    losses = model.evaluate(few, batch_size=8, verbose=0, return_dict=True)
     found = {f"history/{key}": np.asarray(values) for key, values in history.items()}
     found |= {f"history/evaluate/{key}": np.asarray(value) for key, value in losses.items()}
     found |= {f"weight/{index}": np.asarray(value) for index, value in enumerate(model.weights)}
     latents = np.zeros((4, 64), np.float32) if name != "vae" else images[:4]
+    latents = {"latent": latents, "label": labels[:4]} if "label" in data else latents
     found["weight/sample"] = model.sample(3, seed=1)
     found["weight/predict"] = model.predict(latents, batch_size=4, verbose=0)
     return {f"{name}/{key}": value for key, value in found.items()}

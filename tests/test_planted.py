@@ -5,22 +5,13 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
+from planted_gan import BUGS as BUGS_OF_GANS
+from planted_gan import Bug
 from tiny import SHARED
 
 ROOT = Path(__file__).resolve().parents[1]
-
-
-class Bug(NamedTuple):
-    """A change of one place in the source, and the tests that must fail for it."""
-
-    name: str
-    file: str  # below keras_gen
-    old: str
-    new: str
-    laws: tuple[str, ...]  # below tests
 
 
 VAE = "models/test_vae.py::test_"
@@ -174,7 +165,7 @@ BUGS = (
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bug", BUGS, ids=lambda bug: bug.name)
+@pytest.mark.parametrize("bug", BUGS + BUGS_OF_GANS, ids=lambda bug: bug.name)
 def test_the_law_fails(bug, tmp_path):
     for name in ("keras_gen", "export", "tests", "examples"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -55,6 +55,12 @@ def injected():
     return {"generator": generator, "discriminator": discriminator, "latent_dim": 5}
 
 
+def game():
+    """Returns small networks for any GAN, with dropout."""
+    sizes = {"image_shape": (8, 8, 1), "latent_dim": 6, "hidden": (12, 10), "width": 4}
+    return {**sizes, "dropout": 0.1, "seed": 3}
+
+
 def vae():
     """Returns a value other than the default for every argument of a VAE."""
     return {
@@ -80,13 +86,30 @@ ROWS = {
             "latent_dim": 6,
             "image_shape": (8, 8, 1),
             "hidden": (12, 10),
-            "adversarial": "hinge",
+            "dropout": 0.1,
+            "adversarial": "minimax",
             "latent": "uniform",
             "update": "alternating",
             "n_critic": 2,
+            "label_smoothing": 0.1,
             "ema": 0.9,
             "seed": 3,
             "name": "mine",
+        },
+    ),
+    "gan-conv": (
+        "gan",
+        lambda: {
+            "image_shape": (8, 8, 1),
+            "architecture": "conv",
+            "width": 4,
+            "norm": "sync_batch",
+            "discriminator_norm": "layer",
+            "minibatch_stddev": True,
+            "r1": 0.5,
+            "r1_every": 2,
+            "augment": ("color", "translation", "cutout"),
+            "seed": 3,
         },
     ),
     "gan-injected": ("gan", lambda: {**injected(), "seed": 1}),
@@ -98,11 +121,67 @@ ROWS = {
             "width": 4,
             "latent": "normal",
             "norm": "sync_batch",
+            "dropout": 0.2,
             "adversarial": "least_squares",
             "ema": 0.5,
             "seed": 2,
         },
     ),
+    "cgan": (
+        "cgan",
+        lambda: {
+            **game(),
+            "num_classes": 11,
+            "projection": True,
+            "norm": "conditional_batch",
+            "discriminator_norm": "spectral",
+        },
+    ),
+    "cgan-mlp": ("cgan", lambda: {**game(), "architecture": "mlp", "norm": "none", "ema": 0.9}),
+    "acgan": (
+        "acgan",
+        lambda: {
+            **game(),
+            "num_classes": 11,
+            "class_weight": 0.5,
+            "architecture": "mlp",
+            "norm": "conditional_batch",
+        },
+    ),
+    "wgan": (
+        "wgan",
+        lambda: {
+            **game(),
+            "clip": 0.02,
+            "n_critic": 2,
+            "architecture": "mlp",
+            "norm": "none",
+            "discriminator_norm": "layer",
+        },
+    ),
+    "wgan_gp": (
+        "wgan_gp",
+        lambda: {
+            **game(),
+            "penalty_weight": 5.0,
+            "n_critic": 2,
+            "architecture": "resnet",
+            "norm": "none",
+            "discriminator_norm": "spectral",
+        },
+    ),
+    "wgan_gp-conv": ("wgan_gp", lambda: {**game(), "n_critic": 1}),
+    "sngan": (
+        "sngan",
+        lambda: {
+            **game(),
+            "n_critic": 2,
+            "norm": "sync_batch",
+            "adversarial": "wasserstein",
+            "ema": 0.9,
+        },
+    ),
+    "sngan-mlp": ("sngan", lambda: {**game(), "n_critic": 1, "architecture": "mlp", "norm": "none"}),
     "autoencoder": (
         "autoencoder",
         lambda: {

@@ -1,6 +1,7 @@
 """The options of every command. Nothing here needs TensorFlow."""
 
 import argparse
+import ast
 import difflib
 import math
 import re
@@ -111,6 +112,8 @@ def _sample(command) -> None:
     add("--seed", type=_seed, default=0, metavar="N", help="the same seed gives the same samples (default: 0)")
     label = "class of the samples, or several in turn (default: all classes in turn)"
     add("--label", type=_labels, metavar="K[,K...]", help=label)
+    given = "an input of the sampler that is not to be drawn, such as truncation=0.7; may be repeated"
+    add("--set", action="append", default=[], type=_given, metavar="INPUT=VALUE", dest="inputs", help=given)
     output = "x.png: a grid, a folder: single PNG files, x.npz: arrays (default: grid.png in the run's folder)"
     add("-o", "--output", metavar="PATH", help=output)
     add("--columns", type=_count, metavar="N", help="images in a row of the grid (default: a square)")
@@ -239,3 +242,16 @@ def _pair(text: str) -> tuple[str, str]:
     key, equals, value = text.partition("=")
     _expect(bool(equals) and key.strip().isidentifier(), text, "of the form key=value")
     return key.strip(), value.strip()
+
+
+def _given(text: str) -> tuple[str, float | int | list]:
+    """Parses `truncation=0.7`, `category=3` or `code=1,-1`."""
+    name, value = _pair(text)
+    try:
+        found = ast.literal_eval(value)
+    except (ValueError, SyntaxError, MemoryError, RecursionError):
+        found = None
+    numbers = found if isinstance(found, (list, tuple)) else [found]
+    fine = all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in numbers)
+    _expect(fine, text, "of the form input=number, or input=0.5,-1 for a vector")
+    return name, list(found) if isinstance(found, (list, tuple)) else found

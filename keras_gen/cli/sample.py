@@ -4,6 +4,7 @@ import argparse
 import io
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -29,11 +30,12 @@ def run(options: argparse.Namespace) -> int:
     label = options.label
     if label is not None:
         label = label[0] if len(label) == 1 else np.resize(label, options.n).tolist()
+    inputs = dict(options.inputs)
     if path.suffix == ".keras":
-        samples = from_keras(path, options.n, options.seed, label, options.batch_size, options.debug)
+        samples = from_keras(path, options.n, options.seed, label, options.batch_size, options.debug, **inputs)
     else:
         with quiet.hold(options.debug):  # the TFLite runtime greets
-            samples = exported.open_file(path).sample(options.n, options.seed, label, options.batch_size)
+            samples = exported.open_file(path).sample(options.n, options.seed, label, options.batch_size, **inputs)
         samples = {"image": next(value for name, value in samples.items() if name != "label"), **samples}
     write(output, samples, options.columns)
     print(f"{options.n} samples of {files.shown(path)}, seed {options.seed}: {files.shown(output)}", flush=True)
@@ -41,7 +43,13 @@ def run(options: argparse.Namespace) -> int:
 
 
 def from_keras(
-    path: Path, n: int, seed: int, label: int | Sequence[int] | None, batch_size: int, debug: bool = False
+    path: Path,
+    n: int,
+    seed: int,
+    label: int | Sequence[int] | None,
+    batch_size: int,
+    debug: bool = False,
+    **inputs: Any,
 ) -> dict[str, np.ndarray]:
     """Draws from a `.keras` file.
 
@@ -52,6 +60,7 @@ def from_keras(
         label: of all samples, or one for each, or `None`.
         batch_size: samples computed at once.
         debug: let the libraries' messages through.
+        **inputs: of the sampler that are not to be drawn.
 
     Returns:
         `image`, and `label` for a conditional model.
@@ -61,7 +70,7 @@ def from_keras(
     from keras_gen.draws import sample_inputs
 
     model = keras_gen.load(path)
-    samples = {"image": model.sample(n, seed=seed, label=label, batch_size=batch_size)}
+    samples = {"image": model.sample(n, seed=seed, label=label, batch_size=batch_size, **inputs)}
     for signature in model.signatures().values():
         if "sample" in signature.meta and "label" in signature.inputs:
             shapes = {name: spec.shape.as_list() for name, spec in signature.inputs.items()}

@@ -2,6 +2,7 @@
 
 import argparse
 import ast
+import copy
 import inspect
 import json
 from collections.abc import Mapping
@@ -64,6 +65,7 @@ def job(options: argparse.Namespace) -> Job:
         "batch_size": batch_size,
         "learning_rate": rate,
         "init_from": options.init_from,
+        **({"optimizer": usual["optimizer"]} if "optimizer" in usual else {}),
     }
     return Job(options.name, cls, arguments, data, validation, usual, batch_size, identity)
 
@@ -156,7 +158,8 @@ def build(job: Job, options: argparse.Namespace) -> Any:
 
 def prepare(job: Job, model: Any, stage: str | None) -> None:
     """Compiles a model for one of its stages, under the scope of its strategy."""
-    model.compile(stage=stage, **_optimizers(model, job.identity["learning_rate"]))
+    made = _optimizers(model, job.identity["learning_rate"], job.identity.get("optimizer"))
+    model.compile(stage=stage, **made)
 
 
 def rows_of(job: Job, model: Any) -> int:
@@ -164,22 +167,20 @@ def rows_of(job: Job, model: Any) -> int:
     return job.batch_size * max(player.steps for player in model.players())
 
 
-def _optimizers(model, rate):
-    """Returns the players' own optimizers, with another learning rate."""
-    if rate is None:
-        return {}
+def _optimizers(model, rate, described):
+    """Returns the players' own optimizers, or those of a recipe, where these or their learning rate are another."""
     players = model.players()
     names = [player.name for player in players]
-    rates = rate if isinstance(rate, Mapping) else dict.fromkeys(names, rate)
+    rates = dict.fromkeys(names, rate) if rate is not None and not isinstance(rate, Mapping) else rate or {}
     for name in rates:
         if name not in names:
             raise UsageError(f"--learning-rate names the player {name!r}; {near_misses(name, filter(None, names))}")
     made = {}
     for player in players:
-        if player.name in rates:
-            optimizer = player.optimizer()
-            changed = {**optimizer.get_config(), "learning_rate": rates[player.name]}
-            made[player.prefixed("optimizer")] = type(optimizer).from_config(changed)
+        if described or player.name in rates:
+            optimizer = keras.optimizers.get(copy.deepcopy(described)) if described else player.optimizer()
+            changed = {"learning_rate": rates[player.name]} if player.name in rates else {}
+            made[player.prefixed("optimizer")] = type(optimizer).from_config({**optimizer.get_config(), **changed})
     return made
 
 

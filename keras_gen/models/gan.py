@@ -45,7 +45,7 @@ class GAN(GenerativeModel):
         update: `"simultaneous"` (both losses on one forward pass) or `"alternating"` (Algorithm 1 of the paper).
         n_critic: discriminator steps for each generator step, each on rows of its own; more than one alternates.
         label_smoothing: what real images lack of being surely real, in [0, 0.5), with a cross-entropy loss.
-        r1: gamma of the gradient penalty on real images; 0 is none. Not for a discriminator with batch normalization.
+        r1: gamma of the gradient penalty on real images; 0 is none. It sees the discriminator as in inference.
         r1_every: steps from one such penalty to the next, which counts as often.
         augment: kinds of differentiable augmentation of all that the discriminator sees: `"color"`, `"translation"`,
             `"cutout"`.
@@ -185,8 +185,8 @@ class GAN(GenerativeModel):
         if not self.r1:
             return {}
 
-        def penalty():
-            return r1(lambda image: self.logit(self.judge(image, "r1", batch, training)), batch["image"])
+        def penalty():  # of the inference mode: inside a condition nothing may move, no running statistics either
+            return r1(lambda image: self.logit(self.judge(image, "r1", batch, False)), batch["image"])
 
         every = self.r1_every if training else 1
         return {"r1": lazily(penalty, every, self.d_optimizer.iterations)}

@@ -80,8 +80,11 @@ class WGANGP(GAN):
 
     def discriminator_terms(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Adds how far the critic's slope is from 1 at a random point between each real image and a fake one."""
-        real, fake = self.real(batch, training), self.fake(batch, training)
-        weight = keras.random.uniform((tf.shape(real)[0], 1, 1, 1), dtype="float32", seed=self.draws(training))
-        between = fake + weight * (real - fake)
+        between = self.between(self.real(batch, training), self.fake(batch, training), training)
         penalty = gradient_penalty(lambda image: self.judge(image, "between", batch, training), between)
         return {**super().discriminator_terms(batch, training), "penalty": penalty}
+
+    def between(self, real: tf.Tensor, fake: tf.Tensor, training: bool) -> tf.Tensor:
+        """Draws a point on the straight line from each fake image to a real one, (B, H, W, C)."""
+        share = keras.random.uniform((tf.shape(real)[0], 1, 1, 1), dtype="float32", seed=self.draws(training))
+        return fake + share * (real - fake)

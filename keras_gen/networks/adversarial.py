@@ -89,6 +89,26 @@ def discriminator(
     return keras.Model(inputs, in_float32(whole), name="discriminator")
 
 
+@network
+def encoder(
+    architecture: str, image_shape: Sequence[int], hidden: Sequence[int], width: int, norm: str, outputs: int
+) -> keras.Model:
+    """Maps `image` (B, H, W, C) to (B, outputs): a discriminator's first part, and one layer on its features.
+
+    Args:
+        architecture: one of `ARCHITECTURES`.
+        image_shape: (H, W, C).
+        hidden: widths of the generator's layers, here in reverse (`"mlp"`).
+        width: channels (`"conv"`, `"resnet"`).
+        norm: one of `DISCRIMINATOR_NORMS`.
+        outputs: columns.
+    """
+    image = keras.Input(tuple(image_shape), name="image")
+    sizes = tuple(hidden)[::-1] if architecture == "mlp" else width
+    x = dense(outputs, norm)(ARCHITECTURES[architecture].trunk(image, sizes, norm))
+    return keras.Model({"image": image}, in_float32(x), name="encoder")
+
+
 def _joint(features, vectors, norm, dropout):
     """Judges features of an image together with vectors."""
     width = min(features.shape[-1], 512)

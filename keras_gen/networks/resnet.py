@@ -32,8 +32,8 @@ def _up(x, width, norm, condition):
     y = layers.UpSampling2D()(layers.ReLU()(normalized(x, norm, **condition)))
     y = layers.Conv2D(width, 3, padding="same", use_bias=biased(norm))(y)
     y = layers.ReLU()(normalized(y, norm, **condition))
-    y = layers.Conv2D(width, 3, padding="same")(y)
-    return layers.Add()([layers.Conv2D(width, 1)(layers.UpSampling2D()(x)), y])
+    y = layers.Conv2D(width, 3, padding="same", use_bias=biased(norm))(y)
+    return layers.Add()([layers.Conv2D(width, 1, use_bias=biased(norm))(layers.UpSampling2D()(x)), y])
 
 
 def trunk(image: Any, width: int = 128, norm: str = "spectral", dropout: float = 0.0) -> Any:

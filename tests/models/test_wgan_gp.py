@@ -1,0 +1,85 @@
+"""The penalty: where it is taken, of what, and what a linear critic comes to under it."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny import make, real_digits
+
+import keras_gen
+from keras_gen.batch import Batch
+from keras_gen.errors import UsageError
+
+
+def linear(pixels=4, **arguments):
+    """Returns a critic w.x, and a generator of constant images."""
+    image = keras.Input((pixels, 1, 1), name="image")
+    y = keras.layers.Dense(1, use_bias=False)(keras.layers.Flatten()(image))
+    latent = keras.Input((2,), name="latent")
+    made = keras.layers.Dense(pixels, kernel_initializer="zeros")(latent)
+    generator = keras.Model({"latent": latent}, keras.layers.Reshape((pixels, 1, 1))(made))
+    return keras_gen.WGANGP(generator=generator, discriminator=keras.Model({"image": image}, y), seed=0, **arguments)
+
+
+@pytest.mark.parametrize("norm", [0.5, 1.0, 3.0])
+def test_penalty_of_a_linear_critic_is_that_of_its_norm(norm):
+    model = linear()
+    kernel = np.float32([[1], [2], [-1], [0.5]])
+    model.discriminator.set_weights([kernel / np.linalg.norm(kernel) * norm])
+    batch = Batch(image=tf.random.stateless_uniform((6, 4, 1, 1), (1, 2), -1, 1))
+    terms = model.discriminator_loss(batch, True)
+    assert float(terms["penalty"]) == pytest.approx((norm - 1) ** 2, abs=1e-5)
+
+
+@pytest.mark.parametrize("gap, weight, slope", [(1.0, 10.0, 1.05), (2.0, 10.0, 1.1), (2.0, 0.1, 11.0)])
+def test_a_linear_critic_ends_at_the_slope_that_the_weight_allows(gap, weight, slope):
+    """Its loss -w gap + weight (|w| - 1)^2 is smallest at |w| = 1 + gap / (2 weight)."""
+    model = linear(1, penalty_weight=weight, n_critic=5)
+    model.compile(d_optimizer=keras.optimizers.SGD(0.05), g_optimizer=keras.optimizers.SGD(0.0))
+    model.discriminator.set_weights([np.float32([[0.3]])])
+    data = tf.data.Dataset.from_tensors(tf.zeros((10, 1, 1, 1)) + 0.5 * gap).repeat()
+    model.generator.layers[-2].bias.assign([-0.5 * gap])
+    history = model.fit(data, steps_per_epoch=300, verbose=0).history
+    assert float(np.abs(model.discriminator.get_weights()[0])) == pytest.approx(slope, rel=1e-3)
+    found = model.evaluate(data.take(1), verbose=0, return_dict=True)
+    assert -(found["d_loss"] - weight * found["d_penalty"]) == pytest.approx(gap * slope, rel=1e-3)
+    assert np.isfinite(history["d_loss"]).all()
+
+
+def test_slope_is_taken_between_each_real_image_and_one_fake():
+    seen = {}
+
+    class Watching(keras_gen.WGANGP):
+        def judge(self, image, kind, batch, training):
+            seen[kind] = image.numpy()
+            return super().judge(image, kind, batch, training)
+
+    model = make("wgan_gp-conv")
+    model.__class__ = Watching
+    model.discriminator_loss(Batch(image=tf.constant(real_digits(16)[0])), True)
+    real, fake, between = (seen[kind].reshape(16, -1) for kind in ("real", "fake", "between"))
+    weight = ((between - fake) * (real - fake)).sum(1) / ((real - fake) ** 2).sum(1)
+    np.testing.assert_allclose(between, fake + weight[:, None] * (real - fake), atol=1e-5)
+    assert 0 <= weight.min() < 0.3 and 0.7 < weight.max() <= 1 and len(np.unique(weight)) == 16
+
+
+def test_gradient_penalty_trains_every_kernel_of_the_critic():
+    model = make("wgan_gp-conv")
+    batch = Batch(image=tf.constant(real_digits(16)[0]))
+    with tf.GradientTape() as tape:
+        penalty = model.discriminator_loss(batch, True)["penalty"]
+    kernels = [v for v in model.discriminator.trainable_variables if v.path.endswith("kernel")]
+    assert all(np.abs(g).max() > 0 for g in tape.gradient(penalty, kernels))
+
+
+@pytest.mark.parametrize("norm", ["batch", "sync_batch"])
+def test_batch_normalization_in_the_critic_is_refused(norm):
+    with pytest.raises(UsageError, match="mixes the images of a batch"):
+        keras_gen.WGANGP(image_shape=(8, 8, 1), discriminator_norm=norm)
+
+
+def test_the_papers_settings():
+    model = keras_gen.WGANGP(image_shape=(8, 8, 1), width=2)
+    assert (model.penalty_weight, model.n_critic) == (10.0, 5)
+    optimizer = model.paper_optimizer()
+    assert (float(optimizer.learning_rate), optimizer.beta_1, optimizer.beta_2) == (pytest.approx(1e-4), 0.0, 0.9)
