@@ -2,7 +2,29 @@
 
 python examples/mode_collapse.py
 
-TIME AND RESULTS
+The whole table takes about an hour on one core and needs no network; `--models "GAN 4x512" GAN --toys ring --seeds 1`
+takes two minutes and shows the point. A generator has collapsed when it draws a few of the data's modes and never the
+others. Images do not tell how many modes they have; mixtures of Gaussians do. The ring and the grid are those of Lin et
+al., "PacGAN", 2018, arXiv:1712.04086 (and, with other scales, of Srivastava et al., "VEEGAN", 2017, arXiv:1705.07761):
+radius 1 and standard deviation 0.01, spacing 2 and 0.05, here shrunk to [-0.75, 0.75], as images of one pixel and two
+channels. Of 10,000 samples those within 3 standard deviations of a mode are good, as 98.89 % of the data are, and a
+mode counts from 20 good ones on. PacGAN's authors found 6.3 of 8 and 17.3 of 25 with a GAN, 6.6 and 24.1 with ALI,
+after 400,000 steps; here are a few thousand.
+
+All games have 4 layers of 128 units in each network, two latent coordinates, 256 points in a step, as many
+discriminator steps, and Adam with beta_1 0 and rates that fall from 1e-3 to 0. Pilots of one seed chose the rest:
+
+* Discriminators see the points enlarged 8 times: with weights as small as they begin, they bend too slowly otherwise.
+  WGAN-GP found 3 modes of the grid enlarged 4 times, and 22 enlarged 8 times.
+* WGAN-GP has a penalty of 0.1, as its authors' own toys; with the 10 of images it found no mode. It takes one critic
+  step for each of the generator's.
+* SNGAN's slope is bounded by 1, so that its discriminator is slow: it has twice the rate of the others' and the
+  generator a fifth. With equal rates, on points as they are, it found no mode of the ring. No pilot found more than 4
+  modes of the grid.
+* "GAN 4x512" has four times as wide layers, and stops after 420 steps for their cost. Its samples cling together the
+  more, the longer it is trained, and `GANHealth` says so. The narrow GAN has all modes of the ring after 1000 steps.
+
+The pictures are of the seed with the median of modes; the film is of the first game asked for, beside the best one.
 """
 
 import argparse
@@ -51,7 +73,7 @@ class Game(NamedTuple):
     d_rate: float = 1e-3  # of the discriminator's Adam at the beginning; it falls to 0
     g_rate: float = 1e-3  # of the generator's
     enlarged: float = 8.0  # how much the points are, before the discriminator judges them
-    share: float = 1.0  # of the steps of the others
+    most: int | None = None  # discriminator steps, where the others take more
 
 
 class Result(NamedTuple):
@@ -70,12 +92,12 @@ def _ring():
 
 def _grid():
     line = np.linspace(-0.75, 0.75, 5)
-    return Toy("grid of 25", np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2), 0.75 / 4 * 0.05, 6000)
+    return Toy("grid of 25", np.stack(np.meshgrid(line, line), axis=-1).reshape(-1, 2), 0.75 / 4 * 0.05, 4000)
 
 
 TOYS = {"ring": _ring(), "grid": _grid()}
 GAMES = {
-    "GAN 4x512": Game("gan", {"hidden": (512,) * 4}, share=0.07),
+    "GAN 4x512": Game("gan", {"hidden": (512,) * 4}, most=420),
     "GAN": Game("gan"),
     "GAN minimax": Game("gan", {"adversarial": "minimax"}),
     "GAN least squares": Game("gan", {"adversarial": "least_squares"}),
@@ -179,7 +201,7 @@ def play(game: Game, toy: Toy, steps: int, seed: int) -> Result:
     Args:
         game: what to train.
         toy: on what.
-        steps: of the discriminator, before the game's share is taken.
+        steps: of the discriminator; over so many the rates fall, even if the game takes fewer.
         seed: of data, weights and draws.
     """
     keras.utils.set_random_seed(seed)
@@ -188,12 +210,12 @@ def play(game: Game, toy: Toy, steps: int, seed: int) -> Result:
     plain = keras_gen.get(game.model, **arguments).discriminator
     model = keras_gen.get(game.model, **arguments, discriminator=enlarging(plain, game.enlarged))
     updates = model.n_critic
-    rounds = max(1, round(steps * game.share / updates))
+    rounds = max(1, min(steps, game.most or steps) // updates)
     epochs = min(FRAMES, rounds)
     falling = keras.optimizers.schedules.CosineDecay
     model.compile(
-        d_optimizer=keras.optimizers.Adam(falling(game.d_rate, rounds * updates), *BETAS),
-        g_optimizer=keras.optimizers.Adam(falling(game.g_rate, rounds), *BETAS),
+        d_optimizer=keras.optimizers.Adam(falling(game.d_rate, steps), *BETAS),
+        g_optimizer=keras.optimizers.Adam(falling(game.g_rate, max(1, steps // updates)), *BETAS),
     )
     data = draw(toy, COUNT, seed)
     course = Course(rounds // epochs * updates)

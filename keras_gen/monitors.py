@@ -14,9 +14,11 @@ import tensorflow as tf
 from keras_gen.batch import Batch
 from keras_gen.errors import UsageError
 
+WIDTH = 0.2  # of the kernel that tells images apart, as a share of the mean distance of two real ones
+
 
 class _EverySteps(keras.callbacks.Callback):
-    """Calls `look` every so many train steps, and at the end of each epoch."""
+    """Calls `look` every so many calls of the train function, which are train steps unless it takes several at once."""
 
     def __init__(self, every: int):
         super().__init__()
@@ -82,8 +84,14 @@ class GANHealth(_EverySteps):
 
     A failure is told once, as a warning, until it has gone away and come back: `nan` (a loss is not finite),
     `discriminator_at_zero` (its loss is near 0: nothing is left to learn from it), `vanishing_gradient` (the
-    generator's gradient is tiny beside its weights), `low_diversity` (samples are much more alike than real images:
-    mode collapse).
+    generator's gradient is tiny beside its weights), `low_diversity` (samples are much more alike than real images, or
+    far fewer are distinct: mode collapse).
+
+    Two figures tell diversity, each as a share of that of as many real images: the mean distance of two samples, which
+    falls when all are near each other, and the effective number of distinct ones, which falls when they are near a few
+    (Friedman and Dieng, "The Vendi Score", 2022, arXiv:2210.02410, with a Gaussian kernel a fifth as wide as the mean
+    distance of two real images). The smaller counts. An untrained generator has little of either: it is believed to
+    have collapsed when two looks in a row say so.
 
     Args:
         real: some real images (n, H, W, C), the yardstick of diversity; without them it is not watched.
@@ -91,7 +99,7 @@ class GANHealth(_EverySteps):
         n: samples in a look.
         loss: discriminator loss that counts as zero. Of Wasserstein and hinge critics it is not watched.
         gradient: norm of the generator's gradient, as a share of the norm of its weights, that counts as vanished.
-        diversity: mean distance between two samples, as a share of that between two real images, that counts as low.
+        diversity: share of the real images' diversity that counts as low.
         seed: of the samples.
 
     Attributes:
@@ -119,7 +127,9 @@ class GANHealth(_EverySteps):
         super().__init__(every)
         self.n, self.seed = n, seed
         self.least = {"loss": loss, "gradient": gradient, "diversity": diversity}
-        self.real_distance = None if real is None else _mean_distance(np.asarray(real)[: 4 * n])
+        real = None if real is None else np.asarray(real)[:n]
+        self.real_distance = None if real is None else _mean_distance(real)
+        self.real_distinct = None if real is None else _distinct(real, WIDTH * self.real_distance)
         self.history: list[dict[str, float]] = []
         self.failures: set[str] = set()
 
@@ -128,13 +138,18 @@ class GANHealth(_EverySteps):
         losses = {name: float(value) for name, value in logs.items() if name.endswith("loss")}
         found = {"d_loss": losses.get("d_loss", math.nan), "gradient": self._gradient()}
         if self.real_distance:
-            found["diversity"] = _mean_distance(self.model.sample(self.n, seed=self.seed)) / self.real_distance
+            samples = self.model.sample(self.n, seed=self.seed)
+            found["diversity"] = _mean_distance(samples) / self.real_distance
+            found["distinct"] = _distinct(samples, WIDTH * self.real_distance) / self.real_distinct
         self.history.append(found)
         present = {
             "nan": not all(map(math.isfinite, [*losses.values(), found["gradient"]])),
             "discriminator_at_zero": self._bounded() and found["d_loss"] < self.least["loss"],
             "vanishing_gradient": found["gradient"] < self.least["gradient"],
-            "low_diversity": found.get("diversity", math.inf) < self.least["diversity"],
+            "low_diversity": all(
+                min(look.get("diversity", math.inf), look.get("distinct", math.inf)) < self.least["diversity"]
+                for look in (self.history[-2:] if len(self.history) > 1 else [{}])
+            ),
         }
         now = {name for name, here in present.items() if here}
         for name in sorted(now - self.failures):
@@ -213,3 +228,13 @@ def _mean_distance(images):
     """Returns the root mean squared distance between two of the images."""
     flat = np.asarray(images, np.float64).reshape(len(images), -1)
     return float(np.sqrt(2 * len(flat) / max(len(flat) - 1, 1) * flat.var(axis=0).sum()))
+
+
+def _distinct(images, scale):
+    """Returns the effective number of different images: the exponential of the entropy of their kernel's spectrum."""
+    flat = np.asarray(images, np.float64).reshape(len(images), -1)
+    products = flat @ flat.T
+    squared = np.maximum(np.diag(products)[:, None] + np.diag(products) - 2 * products, 0)
+    spectrum = np.linalg.eigvalsh(np.exp(-squared / (2 * scale**2)) / len(flat))
+    spectrum = spectrum[spectrum > 1e-12]
+    return float(np.exp(-np.sum(spectrum * np.log(spectrum))))

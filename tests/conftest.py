@@ -1,8 +1,17 @@
 import os
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one thread each
+    os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import pytest
+
+
+def pytest_collection_modifyitems(items):
+    """Keeps the tests of a file, which may share what is costly, in one process; those of the contract share nothing."""
+    for item in items:
+        if item.path.stem not in ("test_contract", "test_planted"):
+            item.add_marker(pytest.mark.xdist_group(item.path.stem))
 
 
 @pytest.fixture

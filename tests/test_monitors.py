@@ -45,6 +45,23 @@ def test_collapse_is_told_once():
     assert "low_diversity" in health.failures and health.history[0]["diversity"] < 0.3
 
 
+@pytest.mark.parametrize("modes, expected", [(1, True), (2, True), (10, True), (64, False)])
+def test_a_few_prototypes_are_a_collapse_however_far_apart_they_are(modes, expected):
+    health = GANHealth(IMAGES, n=64)
+    model = game()
+    others = real_digits(500)[0][100:]
+    model.sample = lambda n, seed: others[np.arange(n) % modes]
+    health.set_model(model)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        health.look({"d_loss": 1.0})
+        assert not health.failures, "one look is not believed"
+        health.look({"d_loss": 1.0})
+    assert ("low_diversity" in health.failures) == expected
+    if modes == 10:
+        assert health.history[-1]["diversity"] > 0.7, "the mean distance alone does not see it"
+
+
 def test_the_minimax_gradient_vanishes_against_a_sure_discriminator_and_the_other_does_not():
     def against_a_sure_one(adversarial):
         model = game(adversarial=adversarial)

@@ -176,7 +176,7 @@ def test_the_law_fails(bug, tmp_path):
     source.write_text(text.replace(bug.old, bug.new))
     environment = {**os.environ, "PYTHONPATH": str(tmp_path), "KERAS_GEN_TEST_DATA": str(SHARED)}
     # Laws that take longer than the others are slow themselves.
-    command = [sys.executable, "-m", "pytest", "-q", "-m", "", *(f"tests/{law}" for law in bug.laws)]
+    command = [sys.executable, "-m", "pytest", "-q", "-n", "0", "-m", "", *(f"tests/{law}" for law in bug.laws)]
     out = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, timeout=900)
     assert out.returncode == 1, f"{out.stdout[-2000:]}{out.stderr[-1000:]}"
     for law in bug.laws:

@@ -12,16 +12,25 @@ from typing import Any
 DEFAULT: Mapping[str, Any] = {"batch_size": 64, "epochs": 20}
 
 MODELS: Mapping[str, Mapping[str, Any]] = {
+    "acgan": {"batch_size": 100, "epochs": 20},
+    "ali": {"batch_size": 100, "epochs": 25},
     "autoencoder": {"batch_size": 128, "epochs": 20},
     "beta_vae": {"batch_size": 100, "epochs": 20},
+    "bigan": {"batch_size": 128, "epochs": 25},
+    "cgan": {"batch_size": 100, "epochs": 20},
     "conditional_vae": {"batch_size": 100, "epochs": 20},
     "dcgan": {"batch_size": 128, "epochs": 20},
     "denoising_autoencoder": {"batch_size": 128, "epochs": 20},
     "gan": {"batch_size": 128, "epochs": 50},
+    "infogan": {"batch_size": 128, "epochs": 20},
     "iwae": {"batch_size": 100, "epochs": 20},
+    "rob_gan": {"batch_size": 64, "epochs": 20},
+    "sngan": {"batch_size": 64, "epochs": 50},
     "stacked_autoencoder": {"batch_size": 128, "epochs": 10},
     "vae": {"batch_size": 100, "epochs": 20},
     "vq_vae": {"batch_size": 128, "epochs": 20},
+    "wgan": {"batch_size": 64, "epochs": 50},
+    "wgan_gp": {"batch_size": 64, "epochs": 50},
 }
 
 # Where a data set is so small or so large that the model's own recipe does not fit it.
