@@ -50,6 +50,29 @@ def networks():
     return generator, keras.Model({"image": image}, layers.Dense(1)(x))
 
 
+def labelled_networks():
+    """Returns an injected generator that takes a label, and a discriminator that tells 10 classes, too."""
+    import keras
+    from keras import layers
+
+    latent, label = keras.Input((5,), name="latent"), keras.Input((), dtype="int32", name="label")
+    x = layers.Concatenate()([latent, layers.Flatten()(layers.Embedding(10, 3)(label))])
+    x = layers.Reshape((8, 8, 1))(layers.Dense(64, activation="tanh")(layers.Dense(16, activation="relu")(x)))
+    image = keras.Input((8, 8, 1), name="image")
+    y = layers.Dense(16, activation="relu")(layers.Flatten()(image))
+    generator = keras.Model({"latent": latent, "label": label}, x)
+    return {"generator": generator, "discriminator": keras.Model({"image": image}, layers.Dense(11)(y))}
+
+
+def encoder(outputs):
+    """Returns an injected encoder of 8x8 images."""
+    import keras
+    from keras import layers
+
+    image = keras.Input((8, 8, 1), name="image")
+    return keras.Model({"image": image}, layers.Dense(outputs)(layers.Flatten()(image)))
+
+
 def injected():
     generator, discriminator = networks()
     return {"generator": generator, "discriminator": discriminator, "latent_dim": 5}
@@ -146,6 +169,67 @@ ROWS = {
             "class_weight": 0.5,
             "architecture": "mlp",
             "norm": "conditional_batch",
+        },
+    ),
+    "infogan": (
+        "infogan",
+        lambda: {
+            **game(),
+            "num_categories": 7,
+            "continuous": 3,
+            "info_weight": 0.5,
+            "continuous_weight": 0.2,
+            "architecture": "mlp",
+            "norm": "none",
+            "latent": "normal",
+            "ema": 0.9,
+        },
+    ),
+    "infogan-conv": ("infogan", lambda: {**game(), "continuous": 0}),
+    "bigan": (
+        "bigan",
+        lambda: {**game(), "architecture": "mlp", "norm": "none", "latent": "normal", "ema": 0.9},
+    ),
+    "bigan-conv": ("bigan", lambda: {**game(), "encoder": encoder(6)}),
+    "ali": (
+        "ali",
+        lambda: {
+            **game(),
+            "encoder": encoder(12),
+            "architecture": "mlp",
+            "norm": "none",
+            "latent": "uniform",
+            "ema": 0.9,
+        },
+    ),
+    "rob_gan": (
+        "rob_gan",
+        lambda: {
+            **game(),
+            "num_classes": 11,
+            "class_weight": 0.5,
+            "epsilon": 0.2,
+            "attack_steps": 2,
+            "attack_step_size": 0.15,
+            "n_critic": 1,
+            "architecture": "conv",
+            "norm": "batch",
+            "discriminator_norm": "layer",
+            "update": "simultaneous",
+            "ema": 0.9,
+        },
+    ),
+    "rob_gan-free": (
+        "rob_gan",
+        lambda: {
+            **labelled_networks(),
+            "attack": "free",
+            "replays": 3,
+            "epsilon": 0.3,
+            "attack_step_size": 0.2,
+            "n_critic": 2,
+            "dropout": 0.1,
+            "seed": 3,
         },
     ),
     "wgan": (

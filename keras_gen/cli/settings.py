@@ -21,7 +21,7 @@ from keras_gen.model import GenerativeModel
 from keras_gen.recipes import recipe
 
 ELSEWHERE = {"seed": "--seed", "dtype": "--precision"}
-NETWORKS = ("generator", "discriminator")  # a command line cannot hold one
+NETWORKS = ("generator", "discriminator", "encoder")  # a command line cannot hold one
 
 
 class Job(NamedTuple):
