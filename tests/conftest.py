@@ -8,7 +8,7 @@ import pytest
 
 
 def pytest_collection_modifyitems(items):
-    """Keeps the tests of a file, which may share what is costly, in one process; those of the contract share nothing."""
+    """Keeps the tests of a file, which may share what is costly, in one process; the contract's share nothing."""
     for item in items:
         if item.path.stem not in ("test_contract", "test_planted"):
             item.add_marker(pytest.mark.xdist_group(item.path.stem))
