@@ -14,7 +14,15 @@ HALF_PRECISIONS = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
 
 
 def constructor_arguments(cls: type) -> tuple[str, ...]:
-    """Returns the names of all arguments that a model's constructor takes, inherited ones too."""
+    """Returns the names of all arguments that a model's constructor takes, inherited ones too.
+
+    Those in the class attribute `settled` of a class are not its own to take: it gives them to its parent itself.
+    """
+    settled = {name for base in cls.__mro__ for name in vars(base).get("settled", ())}
+    return tuple(name for name in _all_arguments(cls) if name not in settled)
+
+
+def _all_arguments(cls):
     names: dict[str, None] = {}
     for base in cls.__mro__[: cls.__mro__.index(keras.Model)]:
         parameters = list(inspect.signature(base.__init__).parameters.values())[1:]

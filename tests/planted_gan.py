@@ -26,7 +26,7 @@ BUGS = (
         "models/gan.py",
         'return (self.discriminator,) if player == "d" else (self.generator,)',
         'return (self.discriminator, self.generator) if player == "d" else (self.generator,)',
-        (CONTRACT + "each_player_moves_all_of_its_own_variables_and_none_of_anothers[gan-conv]",),
+        (CONTRACT + "each_player_moves_all_of_its_own_variables_and_none_of_anothers[gan-resnet]",),
     ),
     Bug(
         "GAN: swapped labels",

@@ -83,6 +83,8 @@ def test_fit_takes_what_keras_users_pass(row):
 @EVERY
 def test_each_player_moves_all_of_its_own_variables_and_none_of_anothers(row):
     model = make(row)
+    # These losses do not see what is added to all logits alike: the bias of the last layer may stay.
+    flat = getattr(model, "adversarial", "") in ("wasserstein", "hinge")
     for mover in model.players():
         rates = {
             p.prefixed("optimizer"): keras.optimizers.SGD(1e-2 if p.name == mover.name else 0.0)
@@ -93,7 +95,7 @@ def test_each_player_moves_all_of_its_own_variables_and_none_of_anothers(row):
         model.fit(batch_for(model), batch_size=16, epochs=2, verbose=0)
         for player in model.players():
             assert player.variables
-            for variable in player.variables:
+            for variable in player.variables[: -1 if flat and player.name == "d" else None]:
                 moved = (np.asarray(variable) != before[variable.path]).any()
                 # A bias in front of a batch normalization would not move; no network of ours has one.
                 assert moved == (player.name == mover.name), (mover.name, variable.path)

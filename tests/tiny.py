@@ -120,11 +120,11 @@ ROWS = {
             "name": "mine",
         },
     ),
-    "gan-conv": (
+    "gan-resnet": (
         "gan",
         lambda: {
             "image_shape": (8, 8, 1),
-            "architecture": "conv",
+            "architecture": "resnet",
             "width": 4,
             "norm": "sync_batch",
             "discriminator_norm": "layer",
@@ -156,6 +156,7 @@ ROWS = {
             **game(),
             "num_classes": 11,
             "projection": True,
+            "architecture": "mlp",
             "norm": "conditional_batch",
             "discriminator_norm": "spectral",
         },
@@ -263,6 +264,7 @@ ROWS = {
         lambda: {
             **game(),
             "n_critic": 1,
+            "architecture": "conv",
             "norm": "sync_batch",
             "adversarial": "wasserstein",
             "ema": 0.9,

@@ -109,7 +109,8 @@ def _of_data(cls, data):
 def _configuration(cls, arguments):
     """Returns the arguments with the constructor's defaults, as JSON holds them."""
     hidden = (*ELSEWHERE, *KERAS_ARGUMENTS, *NETWORKS)
-    usual = {name: value for name, value in _defaults(cls).items() if name not in hidden}
+    known = constructor_arguments(cls)
+    usual = {name: value for name, value in _defaults(cls).items() if name in known and name not in hidden}
     return json.loads(json.dumps({**usual, **arguments}, default=str, sort_keys=True))
 
 

@@ -20,7 +20,7 @@ MEASURED_IMAGES = 1000
 
 @keras.saving.register_keras_serializable("keras_gen")
 class BiGAN(GAN):
-    """Bidirectional GAN: an encoder learns to invert the generator, as the discriminator sees codes beside images.
+    """Bidirectional GAN: an encoder inverts the generator, as the discriminator sees codes beside images.
 
     It tells pairs (x, E(x)) of a real image and its code from pairs (G(z), z). Generator and encoder move together,
     each to make its own pairs pass for the other's: no loss compares an image with its reconstruction.

@@ -40,6 +40,8 @@ class DCGAN(GAN):
     Deviations: the number of stages follows from the image's size (the paper: four, for 64x64).
     """
 
+    settled = ("architecture", "hidden")
+
     def __init__(
         self,
         image_shape: Sequence[int] = (64, 64, 3),

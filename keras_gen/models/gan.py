@@ -270,7 +270,8 @@ class GAN(GenerativeModel):
 
         def generate(latent, truncation=None, **given):
             latent = latent if truncation is None else truncated(latent, truncation)
-            return {"image": tf.cast(call(generator, {"latent": latent, **given}, training=False), tf.float32)}
+            given = {name: tf.convert_to_tensor(value) for name, value in {"latent": latent, **given}.items()}
+            return {"image": tf.cast(call(generator, given, training=False), tf.float32)}
 
         def example(n):
             inputs = example_inputs(shapes, meta, n)

@@ -24,7 +24,7 @@ SMALLEST_LOG_VARIANCE = -6.0  # of a continuous code: a density without such an 
 
 @keras.saving.register_keras_serializable("keras_gen")
 class InfoGAN(GAN):
-    """InfoGAN: part of what the generator is given can be read from its images, and so comes to mean something.
+    """InfoGAN: codes that can be read from the generated images, and so come to mean something.
 
     Beside the latents it is given a category and continuous codes. A head Q on the discriminator's features reads them
     from generated images: a softmax over the categories, and mean and variance of a Gaussian for each continuous code.

@@ -37,6 +37,8 @@ class SNGAN(GAN):
     Deviations: the discriminator halves the image down to 5 to 8 pixels, which are the paper's 8 for 32x32 images.
     """
 
+    settled = ("discriminator_norm",)
+
     def __init__(
         self,
         n_critic: int = 5,

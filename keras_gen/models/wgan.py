@@ -41,6 +41,8 @@ class WGAN(GAN):
     Deviations: 5 critic steps from the start on, where the authors take 100 in the first rounds and now and then.
     """
 
+    settled = ("adversarial",)
+
     def __init__(
         self,
         clip: float = 0.01,

@@ -13,7 +13,7 @@ from keras_gen.penalties import gradient_penalty
 
 @keras.saving.register_keras_serializable("keras_gen")
 class WGANGP(GAN):
-    """Wasserstein GAN with gradient penalty: the critic's slope is drawn to 1 between real and fake images.
+    """Wasserstein GAN with gradient penalty: the critic's slope is drawn to 1 between real and fake.
 
     Args:
         penalty_weight: of the gradient penalty, the paper's lambda.
@@ -41,6 +41,8 @@ class WGANGP(GAN):
     Deviations: the networks of DCGAN by default (`architecture="resnet"` has residual ones); layer normalization has a
     scale for each channel.
     """
+
+    settled = ("adversarial",)
 
     def __init__(
         self,

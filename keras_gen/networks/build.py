@@ -158,8 +158,9 @@ def input_shape(net: keras.Model, name: str) -> tuple[int | None, ...] | None:
     """Returns the shape of a network's input of this name, or of the one plain tensor that it takes, if it tells."""
     if not getattr(net, "inputs", None):
         return None
-    if isinstance(net.input, dict):
-        return tuple(net.input[name].shape) if name in net.input else None
+    given = getattr(net, "input", None)  # a sequential network that was never called has none
+    if isinstance(given, dict):
+        return tuple(given[name].shape) if name in given else None
     return tuple(net.inputs[0].shape)
 
 
