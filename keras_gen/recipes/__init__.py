@@ -49,6 +49,17 @@ DATA: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("infogan", "mnist"): {**MINUTES, "epochs": 4, "learning_rate": {"d": 2e-4, "g": 1e-3}},
     ("bigan", "mnist"): {**MINUTES, "epochs": 6},
     ("ali", "mnist"): {**MINUTES, "epochs": 6},
+    ("rob_gan", "mnist"): {
+        **MINUTES,
+        "epochs": 1,
+        "optimizer": {"class_name": "Adam", "config": {"learning_rate": 5e-4, "beta_1": 0.5}},
+        "learning_rate": 5e-4,
+        # 0.4 in units of [-1, 1] is 0.2 for pixels in [0, 1].
+        "settings": {
+            **{"architecture": "conv", "width": 32, "norm": "batch", "n_critic": 1, "ema": 0.99},
+            **{"epsilon": 0.4, "attack_step_size": 0.1},
+        },
+    },
     ("wgan", "mnist"): {**MINUTES, "epochs": 5, "learning_rate": 5e-4},
     ("wgan_gp", "mnist"): {**MINUTES, "epochs": 5, "learning_rate": 5e-4},
     ("sngan", "mnist"): {

@@ -114,7 +114,7 @@ def test_no_gradient_of_the_discriminators_loss_flows_through_the_attack():
     )
     attacked = np.asarray(model.real(Batch(batch), True))
     draws = model.seed_generator.state
-    before = np.array(draws)
+    before = np.asarray(draws).copy()
     with tf.GradientTape() as tape:
         loss = sum(model.discriminator_loss(Batch(batch), True).values())
     draws.assign(before)
