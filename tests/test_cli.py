@@ -470,3 +470,41 @@ def test_bad_input_is_one_line(run, tmp_path, capfd, monkeypatch, name):
         if path not in before and path.name not in (".lock", "saved_models")
     ]
     assert left == [], "nothing was written"
+
+
+def test_a_recipe_may_name_the_optimizer_and_a_learning_rate_replaces_its_own():
+    from tiny import make
+
+    from keras_gen.cli.settings import _optimizers
+
+    described = {"class_name": "SGD", "config": {"learning_rate": 0.05, "momentum": 0.5}}
+    made = _optimizers(make("gan"), {"g": 0.1}, described)
+    assert set(made) == {"d_optimizer", "g_optimizer"} and made["d_optimizer"] is not made["g_optimizer"]
+    assert [float(made[f"{name}_optimizer"].learning_rate) for name in "dg"] == pytest.approx([0.05, 0.1])
+    assert all(type(one).__name__ == "SGD" and one.momentum == 0.5 for one in made.values())
+    assert described["config"] == {"learning_rate": 0.05, "momentum": 0.5}
+    assert _optimizers(make("gan"), None, None) == {}
+
+
+@pytest.mark.parametrize(
+    "text, expected", [("truncation=0.7", 0.7), ("category=3", 3), ("code=0.5,-1", [0.5, -1]), ("code=[1, 2]", [1, 2])]
+)
+def test_inputs_of_a_sampler_are_numbers_or_vectors(text, expected):
+    from keras_gen.cli.parser import parse
+
+    assert parse(["sample", "mine", "--set", text]).inputs == [(text.partition("=")[0], expected)]
+
+
+def test_samples_take_inputs_by_name(tmp_path, monkeypatch, capsys):
+    from tiny import make
+
+    from keras_gen.cli.main import main
+
+    monkeypatch.chdir(tmp_path)
+    model = make("infogan")
+    model.save("saved_models/codes/model.keras")
+    assert main(["sample", "codes", "-n", "3", "--set", "category=2", "--set", "truncation=0.5", "-o", "x.npz"]) == 0
+    with np.load("x.npz") as found:
+        np.testing.assert_allclose(found["image"], model.sample(3, category=2, truncation=0.5), atol=1e-6)
+    assert main(["sample", "codes", "--set", "category=7"]) == 2
+    assert "category 7 is out of range; expected 0 to 6" in capsys.readouterr().err
