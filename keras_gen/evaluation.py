@@ -55,7 +55,7 @@ def evaluate(model: Any, train: Examples, test: Examples, n: int = 5000, seed: i
     found: dict[str, float] = {}
     judges = [metrics.Judge.for_data(train, test, seed=seed), metrics.NeighborJudge.for_data(train, test, seed=seed)]
     if any("sample" in signature.meta for signature in model.signatures().values()):
-        found |= _of_samples(model, judges, images[:n], train, images[n : 2 * n], n, seed)
+        found |= _of_samples(model, judges, images[: 2 * n], labels[:n], train, seed)
     found |= _of_likelihood(model, images, labels, seed) | _of_reconstruction(model, images, labels)
     found |= model.measures(train, test, seed)
     rungs = metrics.ladder(judges[0], images[: 2 * n], labels[: 2 * n], seed=seed)
@@ -83,7 +83,9 @@ def _shuffled(test, seed):
     return from_uint8(test.arrays["image"][order]), np.asarray(test.arrays["label"])[order]
 
 
-def _of_samples(model, judges, real, train, held_out, n, seed):
+def _of_samples(model, judges, images, labels, train, seed):
+    n = len(labels)
+    real, held_out = images[:n], images[n:]
     signature = next(found for found in model.signatures().values() if "sample" in found.meta)
     fake, asked = model.sample(n, seed=seed), None
     if "label" in signature.inputs:
@@ -98,6 +100,8 @@ def _of_samples(model, judges, real, train, held_out, n, seed):
     if asked is not None:
         score = metrics.classifier_accuracy_score(features(fake), asked, features(real), judges[0].labels(real))
         found["classifier_accuracy_score"] = float(score)
+        variance = metrics.within_class_variance
+        found["class_variance"] = variance(fake, asked) / variance(real, labels)  # 1 for real images
     return found
 
 

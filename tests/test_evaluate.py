@@ -73,6 +73,7 @@ def test_a_conditional_model_is_given_labels_and_asked_for_classes(digits):
     assert found["label_agreement"] > 0.9 and found["neighbors_label_agreement"] > 0.7
     assert found["nll"] < found["test_loss"] + 0.5
     assert {"bits_per_dimension", "reconstruction_psnr", "classifier_accuracy_score"} <= set(found)
+    assert 0.2 < found["class_variance"] < 1.2
     # The same images under the labels of others are less likely.
     images, labels = (test.arrays[name][:100] for name in ("image", "label"))
     images = images / np.float32(127.5) - 1

@@ -229,6 +229,18 @@ def test_label_agreement():
     assert metrics.label_agreement([0, 1, 2, 3], np.array([0, 1, 3, 3])) == 0.75
 
 
+def test_variance_within_classes_knows_prototypes_and_ignores_what_lies_between():
+    images, labels = real_digits(1500)
+    real = metrics.within_class_variance(images, labels)
+    prototypes = np.stack([images[labels == label].mean(axis=0) for label in range(10)])[labels]
+    assert metrics.within_class_variance(prototypes, labels) == pytest.approx(0, abs=1e-12)
+    halfway = (images + prototypes) / 2
+    assert metrics.within_class_variance(halfway, labels) == pytest.approx(real / 4)
+    assert real < images.astype(np.float64).var(axis=0).mean()  # which holds the classes' differences too
+    hand = metrics.within_class_variance([[0.0, 1.0], [2.0, 1.0], [5.0, 5.0], [9.0, 1.0]], [0, 0, 1, 3])
+    assert hand == pytest.approx(1.0)  # (2 + 0) / 2 of class 0; the others have one example each
+
+
 def test_classifier_accuracy_score_is_low_for_fakes_of_other_classes_or_without_variety():
     images, labels = real_digits(1500)
     train, test = slice(0, 750), slice(750, None)
@@ -555,6 +567,7 @@ GOOD = np.zeros((10, 2))
         (lambda: metrics.class_histogram([0.5], 3), "whole numbers"),
         (lambda: metrics.label_agreement([0, 1], [0]), "1 entries; expected 2"),
         (lambda: metrics.classifier_accuracy_score(GOOD, [0] * 10, GOOD[:, :1], [0] * 10), "expected the same"),
+        (lambda: metrics.within_class_variance(GOOD, np.arange(10)), "no class has two examples"),
         (lambda: metrics.mode_coverage(GOOD, GOOD[:, :1], 1.0), "as many"),
         (lambda: metrics.mode_coverage(GOOD, GOOD, 0.0), "above 0"),
         (lambda: metrics.bits_per_dimension(1.0, 0), "dims is 0"),

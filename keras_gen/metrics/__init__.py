@@ -32,6 +32,7 @@ from keras_gen.metrics.samples import (
     mode_coverage,
     psnr,
     ssim,
+    within_class_variance,
 )
 
 __all__ = [
@@ -71,4 +72,5 @@ __all__ = [
     "psnr",
     "side_by_side",
     "ssim",
+    "within_class_variance",
 ]

@@ -100,6 +100,29 @@ def classifier_accuracy_score(
     return float(model.fit(flat_fake, fake_labels).score(flat_real, real_labels))
 
 
+def within_class_variance(images: ArrayLike, labels: ArrayLike) -> float:
+    """Returns how much images of one class vary: the mean over classes and pixels of the variance within a class.
+
+    A conditional model that draws one prototype of each class agrees with every label, and has next to none.
+
+    Args:
+        images: images or features (n, ...).
+        labels: (n,) their classes; those of fewer than two examples do not count.
+
+    Returns:
+        In the square of the images' unit; compare it with that of real images.
+
+    Raises:
+        UsageError: the lengths differ, or no class has two examples.
+    """
+    flat = rows("images", images).astype(np.float64)
+    labels = class_labels("labels", labels, len(flat))
+    classes = [label for label, count in enumerate(np.bincount(labels)) if count > 1]
+    if not classes:
+        raise UsageError(f"no class has two examples among {len(labels)}; give more images")
+    return float(np.mean([flat[labels == label].var(axis=0, ddof=1).mean() for label in classes]))
+
+
 class ModeCoverage(NamedTuple):
     """What `mode_coverage` found."""
 
