@@ -33,8 +33,8 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
     "wgan_gp": {"batch_size": 64, "epochs": 50},
 }
 
-# A quarter of the width that DCGAN's paper gives to 64x64 scenes. The generator's rate is five times the discriminator's,
-# as InfoGAN's is: in pilots of 1,500 steps the Frechet distance was two thirds of that with equal rates.
+# A quarter of the width that DCGAN's paper gives to 64x64 scenes. The generator's rate is five times that of the
+# discriminator, as in InfoGAN: in pilots of 1,500 steps the Frechet distance was two thirds of that with equal rates.
 MINUTES: Mapping[str, Any] = {
     "batch_size": 64,
     "epochs": 5,
@@ -44,8 +44,8 @@ MINUTES: Mapping[str, Any] = {
 
 # Where a data set is so small or so large that the model's own recipe does not fit it.
 DATA: Mapping[tuple[str, str], Mapping[str, Any]] = {
-    # Algorithm 1 of the paper, with its momentum. At its rate of 0.1, for pixels in [0, 1], those in [-1, 1] diverge;
-    # without batch normalization the generator learned four times as slowly and left out classes.
+    # Algorithm 1 of the paper, with its momentum and half of its rate, at which pilots diverged (images here are in
+    # [-1, 1], theirs in [0, 1]). Pilots of 3,000 steps without batch normalization left out classes.
     ("gan", "mnist"): {
         "batch_size": 100,
         "epochs": 25,
