@@ -210,7 +210,12 @@ def test_mixed_precision_trains_every_player_and_exports_in_float32(row, precisi
     twin = model.float32()
     assert all(layer.compute_dtype == "float32" for layer in twin._flatten_layers())
     assert difference([np.asarray(v) for v in twin.weights], [np.asarray(v) for v in model.weights]) == 0
-    np.testing.assert_allclose(twin.sample(3), model.sample(3), atol=0.05)
+    if model.density == "exact":  # what is drawn value by value differs wherever a draw is close
+        example = model.signatures()["logits"].example(3)
+        ours, theirs = (one.run("logits", **example)["logits"] for one in (twin, model))
+        np.testing.assert_allclose(ours, theirs, atol=0.05)
+    else:
+        np.testing.assert_allclose(twin.sample(3), model.sample(3), atol=0.05)
     model.save(tmp_path / "model.keras")
     assert keras_gen.load(tmp_path / "model.keras").dtype_policy.name == precision
 

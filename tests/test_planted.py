@@ -18,7 +18,50 @@ VAE = "models/test_vae.py::test_"
 AUTOENCODER = "models/test_autoencoder.py::test_"
 STACKED = "models/test_stacked_autoencoder.py::test_"
 CODES = "models/test_vq_vae.py::test_"
+PIXELS = "models/test_pixel_cnn.py::test_"
 BUGS = (
+    Bug(
+        "PixelCNN: mask B in the first layer",
+        "networks/pixel.py",
+        'x = masked(2 * width, first, "A")(image)',
+        'x = masked(2 * width, first, "B")(image)',
+        (PIXELS + "no_logit_sees_its_own_value_or_a_later_one[shape0-2-False]",),
+    ),
+    Bug(
+        "PixelCNN: gates that see their own pixel",
+        "networks/pixel.py",
+        '"B" if block else "A", parts=2',
+        '"B", parts=2',
+        (PIXELS + "the_probabilities_of_all_images_sum_to_1[True]",),
+    ),
+    Bug(
+        "PixelCNN: a transposed mask",
+        "layers/masked.py",
+        "before, here = (row < 0) | ((row == 0) & (column < 0)), (row == 0) & (column == 0)",
+        "before, here = (column < 0) | ((column == 0) & (row < 0)), (row == 0) & (column == 0)",
+        (PIXELS + "the_probabilities_of_all_images_sum_to_1[False]",),
+    ),
+    Bug(
+        "PixelCNN: the vertical stack stays unheard",
+        "networks/pixel.py",
+        "both = layers.Add()([row, layers.Conv2D(2 * width, 1)(down)])",
+        "both = row",
+        (PIXELS + "gates_leave_no_pixel_before_a_place_unseen_and_one_stack_does",),
+    ),
+    Bug(
+        "PixelCNN: both halves of a gate as one in the order of channels",
+        "networks/pixel.py",
+        '"B" if block else "A", parts=2',
+        '"B" if block else "A"',
+        (PIXELS + "no_logit_sees_its_own_value_or_a_later_one[shape1-4-True]",),
+    ),
+    Bug(
+        "PixelCNN: draws from the upper end",
+        "models/pixel_cnn.py",
+        "tf.where(share < tf.sigmoid(-logits[..., 0]), -1.0, 1.0)",
+        "tf.where(share < tf.sigmoid(logits[..., 0]), -1.0, 1.0)",
+        (PIXELS + "samples_follow_the_law",),
+    ),
     Bug(
         "VAE: sign of the KL",
         "models/vae.py",

@@ -367,6 +367,25 @@ ROWS = {
             "ema": 0.9,
         },
     ),
+    "pixel_cnn": (
+        "pixel_cnn",
+        lambda: {
+            "image_shape": (8, 8, 1),
+            "width": 4,
+            "blocks": 1,
+            "first": 5,
+            "kernel": 5,
+            "gated": False,
+            "binarize": "threshold",
+            "num_classes": 11,
+            "seed": 4,
+            "ema": 0.9,
+        },
+    ),
+    "pixel_cnn-color": (
+        "pixel_cnn",
+        lambda: {"image_shape": (8, 8, 3), "levels": 5, "width": 6, "blocks": 1, "first": 3, "seed": 4},
+    ),
 }
 
 

@@ -2,6 +2,7 @@
 
 from keras_gen.layers.codebook import Codebook
 from keras_gen.layers.conditional import ConditionalBatchNormalization
+from keras_gen.layers.masked import MaskedConv2D
 from keras_gen.layers.minibatch import MinibatchStddev
 from keras_gen.layers.moments import RunningMoments
 from keras_gen.layers.spectral import SpectralConv2D, SpectralDense
@@ -9,6 +10,7 @@ from keras_gen.layers.spectral import SpectralConv2D, SpectralDense
 __all__ = [
     "Codebook",
     "ConditionalBatchNormalization",
+    "MaskedConv2D",
     "MinibatchStddev",
     "RunningMoments",
     "SpectralConv2D",

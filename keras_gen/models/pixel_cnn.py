@@ -1,0 +1,242 @@
+"""PixelCNN: an image as a sequence of pixels, each drawn after those before it."""
+
+import math
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_gen.batch import Batch
+from keras_gen.config import choice, positive
+from keras_gen.errors import UsageError
+from keras_gen.losses import mean, per_example
+from keras_gen.model import GenerativeModel, Player
+from keras_gen.networks import pixel as networks
+from keras_gen.networks.build import call
+from keras_gen.signature import Signature, signature
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class PixelCNN(GenerativeModel):
+    """PixelCNN: the likelihood of an image is the product of those of its pixels, each given those before.
+
+    Masked convolutions compute all of these factors at once. Samples are drawn value by value, in as many passes.
+
+    Args:
+        image_shape: (H, W, C); the channels of a pixel come one after the other.
+        levels: values that a channel can have, equally spaced on [-1, 1]: 2 for black and white, 256 for all of 8 bits.
+        width: features of a block; a multiple of C.
+        blocks: residual blocks.
+        first: side of the first kernel, odd.
+        kernel: side of the others, odd.
+        gated: the gated PixelCNN, whose vertical and horizontal stacks leave no pixel before a place unseen; without,
+            the first one of ReLUs, with its blind spot.
+        binarize: with two levels: `"stochastic"` draws each pixel anew at every step with its gray level as
+            probability, `"threshold"` cuts at one half.
+        num_classes: number of classes that the network is told; `None` is none.
+        **kwargs: `ema`, `seed`, `name`, `dtype`.
+
+    Raises:
+        UsageError: a choice that does not exist, or a number that is none of those above.
+
+    Example:
+        >>> model = keras_gen.PixelCNN(image_shape=(28, 28, 1), width=32, blocks=7)
+        >>> model.compile()
+        >>> model.fit(images, batch_size=64, epochs=3)
+        >>> model.log_prob(images[:16]).shape, model.complete(images[:16], rows=14).shape
+        ((16,), (16, 28, 28, 1))
+
+    Reference:
+        van den Oord, Kalchbrenner and Kavukcuoglu, "Pixel Recurrent Neural Networks", 2016, arXiv:1601.06759; gates and
+        labels: van den Oord et al., "Conditional Image Generation with PixelCNN Decoders", 2016, arXiv:1606.05328.
+
+    Deviations: Adam 1e-3 in place of RMSProp; the network begins with all levels nearly equally likely.
+    """
+
+    density = "exact"
+    averaged = ("pixels",)
+
+    def __init__(
+        self,
+        image_shape: Sequence[int] = (28, 28, 1),
+        levels: int = 2,
+        width: int = 32,
+        blocks: int = 7,
+        first: int = 7,
+        kernel: int = 3,
+        gated: bool = True,
+        binarize: str = "stochastic",
+        num_classes: int | None = None,
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.image_shape, self.num_classes = tuple(image_shape), num_classes
+        self.binarize = choice("binarize", binarize, ("stochastic", "threshold"))
+        if not 2 <= levels <= 256:
+            raise UsageError(f"levels is {levels}; expected 2 to 256")
+        for name, side in (("first", first), ("kernel", kernel)):
+            if positive(name, side) % 2 == 0:
+                raise UsageError(f"{name} is {side}; expected an odd number, which has a middle")
+        if positive("width", width) % self.image_shape[-1]:
+            raise UsageError(f"width is {width}; expected a multiple of the {self.image_shape[-1]} channels")
+        self.levels, self.outputs = levels, 1 if levels == 2 else levels
+        self.pixels = networks.pixel_cnn(
+            image_shape=self.image_shape,
+            outputs=self.outputs,
+            width=width,
+            blocks=positive("blocks", blocks),
+            first=first,
+            kernel=kernel,
+            gated=gated,
+            num_classes=num_classes,
+            dtype=self.dtype_policy,
+        )
+        self.build()
+
+    def call(self, inputs, training=False):
+        """Returns the logits of images."""
+        given = inputs if isinstance(inputs, dict) else {"image": inputs}
+        return self.logits(self.observed(given["image"], training), training, **self.given(given))
+
+    def expects(self) -> dict[str, tuple[int | None, ...]]:
+        """Returns the shapes of images and, with classes, labels."""
+        return super().expects() | {name: (None,) for name in self.conditions()}
+
+    def conditions(self) -> dict[str, str]:
+        """Returns what the network sees beside the image: name to law."""
+        return {"label": f"classes {self.num_classes}"} if self.num_classes else {}
+
+    def given(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the conditions' part of a batch."""
+        return {name: batch[name] for name in self.conditions()}
+
+    def players(self) -> tuple[Player, ...]:
+        """Returns the one player."""
+        return (Player("", (self.pixels,), self.loss_terms, lambda: keras.optimizers.Adam(1e-3), ("nll",)),)
+
+    # --- likelihood --------------------------------------------------------------------------------------------------
+
+    def loss_terms(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+        """Returns minus the log-likelihood in nats per image."""
+        return {"nll": -mean(self.log_likelihood(batch, training))}
+
+    def log_likelihood(self, batch: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
+        """Returns log p(x) in nats, (B,), of images that are binarized or rounded to the levels."""
+        image = self.observed(batch["image"], training)
+        logits = self.logits(image, training, **self.given(batch))
+        if self.levels == 2:
+            on = 0.5 * (image + 1.0)
+            return -per_example(tf.nn.sigmoid_cross_entropy_with_logits(on, logits[..., 0]))
+        return -per_example(tf.nn.sparse_softmax_cross_entropy_with_logits(self.level(image), logits))
+
+    def observed(self, image: tf.Tensor, training: bool) -> tf.Tensor:
+        """Returns what the likelihood is of: images in [-1, 1] whose values are levels."""
+        image = tf.cast(image, tf.float32)
+        if self.levels == 2 and self.binarize == "stochastic":
+            cut = keras.random.uniform(tf.shape(image), dtype="float32", seed=self.draws(training))
+            return tf.where(0.5 * (image + 1.0) > cut, 1.0, -1.0)
+        return self.value(self.level(image))
+
+    def level(self, image: tf.Tensor) -> tf.Tensor:
+        """Returns the nearest levels of images in [-1, 1], int32."""
+        return tf.cast(tf.floor(0.5 * (image + 1.0) * (self.levels - 1) + 0.5), tf.int32)
+
+    def value(self, level: tf.Tensor) -> tf.Tensor:
+        """Returns the pixels in [-1, 1] of levels."""
+        return tf.cast(level, tf.float32) * (2.0 / (self.levels - 1)) - 1.0
+
+    def logits(self, image: tf.Tensor, training: bool, **given: tf.Tensor) -> tf.Tensor:
+        """Returns the logits of the values of images, (B, H, W, C, levels), or (B, H, W, C, 1) of the upper of two."""
+        given = {name: tf.convert_to_tensor(value) for name, value in {"image": image, **given}.items()}
+        output = call(self.network("pixels", training), given, training)
+        return tf.reshape(output, (-1, *self.image_shape, self.outputs))
+
+    def log_prob(self, images: np.ndarray, seed: int = 0, batch_size: int = 500, **inputs: Any) -> np.ndarray:
+        """Returns log p(x) in nats for each image, exactly.
+
+        Args:
+            images: float32 (n, H, W, C) in [-1, 1]; with stochastic binarization one draw of each is judged.
+            seed: of the draws.
+            batch_size: images at once.
+            **inputs: `label`, with classes: one for all images, or one for each.
+
+        Returns:
+            float32 (n,).
+        """
+        density = lambda batch: self.log_likelihood(batch, False)  # noqa: E731
+        return self.densities(density, {"image": images, **inputs}, seed=seed, batch_size=batch_size)
+
+    # --- samples -----------------------------------------------------------------------------------------------------
+
+    def complete(self, images: np.ndarray, rows: int, seed: int = 0, **inputs: Any) -> np.ndarray:
+        """Returns images with their first rows kept and the rest drawn, (n, H, W, C) in [-1, 1].
+
+        Args:
+            images: float32 (n, H, W, C) in [-1, 1], whose values are levels, as samples are.
+            rows: how many of them are kept, 0 to H.
+            seed: of the draws.
+            **inputs: `label`, with classes.
+
+        Raises:
+            UsageError: rows out of range.
+        """
+        if not 0 <= rows <= self.image_shape[0]:
+            raise UsageError(f"rows is {rows}; expected 0 to {self.image_shape[0]}")
+        keep = np.float32(rows * math.prod(self.image_shape[1:]))
+        return self.sample(len(images), seed=seed, known=images, keep=keep, **inputs)
+
+    def drawn(self, noise: tf.Tensor, known: tf.Tensor, keep: tf.Tensor, **given: tf.Tensor) -> tf.Tensor:
+        """Draws images value by value.
+
+        Args:
+            noise: (B, H, W, C), uniform on [-1, 1).
+            known: (B, H, W, C), images of which the first values are kept.
+            keep: float32 (B,), how many, in the order of rows, pixels and channels.
+            **given: the conditions.
+        """
+        size = math.prod(self.image_shape)
+        share = 0.5 * (noise + 1.0)
+        place = tf.reshape(tf.range(size, dtype=tf.float32), (1, *self.image_shape))
+        kept = place < tf.reshape(keep, (-1, 1, 1, 1))
+        image = tf.where(kept, known, -1.0)
+
+        def step(index, image):
+            made = self.quantile(self.logits(image, False, **given), share)
+            return index + 1.0, tf.where(tf.equal(place, index) & ~kept, made, image)
+
+        shapes = [tf.TensorShape([]), tf.TensorShape([None, *self.image_shape])]
+        condition = lambda index, image: index < float(size)  # noqa: E731
+        return tf.while_loop(condition, step, [tf.constant(0.0), image], shape_invariants=shapes)[1]
+
+    def quantile(self, logits: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+        """Returns the values in [-1, 1] below which lie shares (B, H, W, C) in [0, 1) of the probability."""
+        if self.levels == 2:
+            return tf.where(share < tf.sigmoid(-logits[..., 0]), -1.0, 1.0)
+        below = tf.cumsum(tf.nn.softmax(logits), axis=-1)[..., :-1]
+        level = tf.reduce_sum(tf.cast(below <= share[..., None], tf.float32), axis=-1)
+        return level * (2.0 / (self.levels - 1)) - 1.0
+
+    # --- signatures --------------------------------------------------------------------------------------------------
+
+    def signatures(self) -> dict[str, Signature]:
+        """Returns `logits` (of images), and `sample`: noise to images, of which the first `keep` values are `known`."""
+        laws = {f"{name}.law": law for name, law in self.conditions().items()}
+        described = {"image.range": "[-1, 1]", "image.layout": "NHWC", **laws}
+        shape, given = (None, *self.image_shape), {name: (None,) for name in self.conditions()}
+
+        def logits(image, **given):
+            return {"logits": self.logits(image, False, **given)}
+
+        @partial(tf.function, autograph=False, reduce_retracing=True)  # eagerly, so many passes take minutes
+        def sample(noise, known, keep, **given):
+            return {"image": self.drawn(*map(tf.convert_to_tensor, (noise, known, keep)), **given)}
+
+        drawn = {"sample": "image", "noise.law": "uniform", "known.law": "constant -1", "keep.law": "constant 0"}
+        inputs = {"noise": shape, "known": shape, "keep": (None,), **given}
+        return {
+            "logits": signature(logits, {"image": shape, **given}, described),
+            "sample": signature(sample, inputs, {**drawn, **described}),
+        }

@@ -1,0 +1,84 @@
+"""Networks whose output at each place depends on the pixels before it alone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+from keras import layers
+
+from keras_gen.layers import MaskedConv2D
+from keras_gen.networks.build import in_float32, network
+
+
+@network
+def pixel_cnn(
+    image_shape: Sequence[int],
+    outputs: int,
+    width: int,
+    blocks: int,
+    first: int,
+    kernel: int,
+    gated: bool,
+    num_classes: int | None = None,
+) -> keras.Model:
+    """Maps `image` (B, H, W, C), and `label` (B,) with classes, to (B, H, W, C * outputs), by channels.
+
+    Args:
+        image_shape: (H, W, C).
+        outputs: for each pixel and channel.
+        width: features of a block, which C divides; twice as many pass from block to block.
+        blocks: residual blocks.
+        first: side of the first kernel, odd.
+        kernel: side of the others, odd.
+        gated: a vertical and a horizontal stack of gates; without, one stack of ReLUs.
+        num_classes: number of classes.
+    """
+    channels = image_shape[-1]
+    image = keras.Input(tuple(image_shape), name="image")
+    inputs, bias = {"image": image}, None
+    if num_classes:
+        inputs["label"] = keras.Input((), dtype="int32", name="label")
+        code = keras.ops.one_hot(inputs["label"], num_classes)
+
+        def bias(x):  # of the class, for every feature
+            return layers.Add()([x, layers.Reshape((1, 1, -1))(layers.Dense(x.shape[-1], use_bias=False)(code))])
+
+    def masked(filters: int, size: Any, kind: str = "B", **more: Any) -> MaskedConv2D:
+        return MaskedConv2D(filters, size, kind, channels=channels, **more)
+
+    make = _gated if gated else _plain
+    x = make(image, masked, bias, width, blocks, first, kernel)
+    for _ in range(2):
+        x = masked(width, 1)(layers.ReLU()(x))
+    small = keras.initializers.RandomNormal(stddev=1e-3)  # at first all values are about as likely
+    x = masked(channels * outputs, 1, kernel_initializer=small)(layers.ReLU()(x))
+    return keras.Model(inputs, in_float32(x), name="network")
+
+
+def _plain(image, masked, bias, width, blocks, first, kernel):
+    x = masked(2 * width, first, "A")(image)
+    for _ in range(blocks):
+        y = masked(width, kernel)(layers.ReLU()(masked(width, 1)(layers.ReLU()(x))))
+        y = bias(y) if bias else y
+        x = layers.Add()([x, masked(2 * width, 1)(layers.ReLU()(y))])
+    return x
+
+
+def _gated(image, masked, bias, width, blocks, first, kernel):
+    """Gated blocks: `down` knows the rows above a place, `across` the pixels before it in its row as well."""
+    down, across = image, image
+    for block in range(blocks + 1):
+        size = kernel if block else first
+        # The first layer leaves its own row, and its own pixel, out; what follows has left them out already.
+        down = masked(2 * width, size, "vertical" if block else "above")(down)
+        row = masked(2 * width, (1, size), "B" if block else "A", parts=2)(across)
+        both = layers.Add()([row, layers.Conv2D(2 * width, 1)(down)])
+        down, both = (_gate(bias(x) if bias else x) for x in (down, both))
+        both = masked(width, 1)(both)
+        across = layers.Add()([across, both]) if block else both
+    return across
+
+
+def _gate(x):
+    a, b = keras.ops.split(x, 2, axis=-1)
+    return layers.Multiply()([layers.Activation("tanh")(a), layers.Activation("sigmoid")(b)])

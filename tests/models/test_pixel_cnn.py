@@ -1,0 +1,165 @@
+"""What must hold exactly for PixelCNN."""
+
+import itertools
+import math
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny import make
+
+import keras_gen
+from keras_gen.errors import UsageError
+
+
+def shaken(**arguments):
+    """Returns a small model whose output weights are not zero."""
+    keras.utils.set_random_seed(0)
+    model = keras_gen.PixelCNN(**{"width": 6, "blocks": 2, "first": 3, "seed": 1, **arguments})
+    rng = np.random.default_rng(2)
+    model.set_weights([value + rng.normal(0, 0.3, value.shape) for value in model.get_weights()])
+    return model
+
+
+def jacobian(model, **given):
+    """Returns d logits / d image at random images as it is one after the other, |.| summed over levels: (D, D)."""
+    size = math.prod(model.image_shape)
+    image = tf.constant(np.random.default_rng(1).uniform(-1, 1, (4, *model.image_shape)), tf.float32)
+    with tf.GradientTape(persistent=True) as tape:
+        tape.watch(image)
+        logits = tf.reshape(model.logits(image, False, **given), (4, size, -1))
+    whole = tape.batch_jacobian(logits, image, experimental_use_pfor=False)
+    return np.abs(whole.numpy()).sum(axis=(0, 2)).reshape(size, size)
+
+
+@pytest.mark.parametrize("gated", [True, False])
+def test_the_probabilities_of_all_images_sum_to_1(gated):
+    model = shaken(image_shape=(3, 3, 1), gated=gated)
+    images = np.array(list(itertools.product([-1.0, 1.0], repeat=9)), np.float32).reshape(-1, 3, 3, 1)
+    model.binarize = "threshold"
+    total = np.exp(model.log_prob(images).astype(np.float64)).sum()
+    assert total == pytest.approx(1, abs=1e-5)
+
+
+def test_the_probabilities_of_all_images_of_three_levels_in_three_channels_sum_to_1():
+    model = shaken(image_shape=(1, 2, 3), levels=3)
+    images = np.array(list(itertools.product([-1.0, 0.0, 1.0], repeat=6)), np.float32).reshape(-1, 1, 2, 3)
+    total = np.exp(model.log_prob(images).astype(np.float64)).sum()
+    assert total == pytest.approx(1, abs=1e-5)
+
+
+@pytest.mark.parametrize("gated", [True, False])
+@pytest.mark.parametrize(("shape", "levels"), [((5, 4, 1), 2), ((3, 3, 3), 4)])
+def test_no_logit_sees_its_own_value_or_a_later_one(gated, shape, levels):
+    seen = jacobian(shaken(image_shape=shape, levels=levels, gated=gated, first=5, width=24))
+    assert np.all(np.triu(seen) == 0)
+    in_row = [place for place in range(len(seen)) if place % math.prod(shape[1:])]
+    assert np.all(seen[in_row, np.subtract(in_row, 1)] > 0), "each sees the value just before it in its row"
+
+
+def test_gates_leave_no_pixel_before_a_place_unseen_and_one_stack_does():
+    """The blind spot: to the right of a place, above its neighbors."""
+    rows, columns = 5, 7
+    before = np.tril(np.ones((rows * columns, rows * columns), bool), -1)
+    gated = jacobian(shaken(image_shape=(rows, columns, 1), blocks=6)) > 0
+    assert np.array_equal(gated, before)
+    plain = jacobian(shaken(image_shape=(rows, columns, 1), blocks=6, gated=False)) > 0
+    assert not np.array_equal(plain, before) and not np.any(plain & ~before)
+
+
+def test_the_loss_begins_at_equal_probabilities():
+    for arguments, nats in (({"image_shape": (8, 8, 1)}, 64 * math.log(2)), ({"levels": 5}, 784 * math.log(5))):
+        model = keras_gen.PixelCNN(**{"width": 4, "blocks": 1, **arguments})
+        images = np.random.default_rng(0).uniform(-1, 1, (2, *model.image_shape)).astype(np.float32)
+        np.testing.assert_allclose(model.log_prob(images), -nats, rtol=1e-3)
+
+
+@pytest.mark.parametrize(("levels", "shape"), [(2, (4, 4, 1)), (4, (3, 2, 3))])
+def test_samples_are_as_likely_step_by_step_as_at_once(levels, shape):
+    """Each value is drawn from the logits of the values before it: those of the whole sample."""
+    model = shaken(image_shape=shape, levels=levels, binarize="threshold")
+    noise = np.random.default_rng(3).uniform(-1, 1, (6, *shape)).astype(np.float32)
+    image = model.sample(6, noise=noise)
+    logits = model.logits(tf.constant(image), False)
+    np.testing.assert_array_equal(model.quantile(logits, tf.constant(0.5 * (noise + 1))), image)
+    partial, steps = np.full_like(image, -1), np.zeros(6)
+    for place in itertools.product(*map(range, shape)):
+        own = np.asarray(model.logits(tf.constant(partial), False))[(slice(None), *place)]  # (6, 1) or (6, levels)
+        probability = np.asarray(tf.nn.softmax(np.concatenate([0 * own, own], axis=1) if levels == 2 else own))
+        value = image[(slice(None), *place)]
+        steps += np.log(probability[range(6), np.rint(0.5 * (value + 1) * (levels - 1)).astype(int)])
+        partial[(slice(None), *place)] = value
+    np.testing.assert_allclose(model.log_prob(image), steps, atol=1e-4)
+
+
+def test_samples_follow_the_law():
+    model = shaken(image_shape=(1, 2, 1), binarize="threshold")
+    images = np.array(list(itertools.product([-1.0, 1.0], repeat=2)), np.float32).reshape(-1, 1, 2, 1)
+    expected = np.exp(model.log_prob(images))
+    drawn = model.sample(20_000, seed=0, batch_size=20_000).reshape(-1, 2) > 0
+    share = np.bincount(2 * drawn[:, 0] + drawn[:, 1], minlength=4) / len(drawn)
+    np.testing.assert_allclose(share, expected, atol=0.02)
+
+
+def test_quantiles_are_those_of_the_levels():
+    model = keras_gen.PixelCNN(image_shape=(1, 1, 1), levels=4, width=4, blocks=1)
+    logits = tf.math.log(tf.reshape(tf.constant([0.1, 0.2, 0.3, 0.4]), (1, 1, 1, 1, 4)))
+    shares = {0.0: 0, 0.09: 0, 0.11: 1, 0.29: 1, 0.31: 2, 0.59: 2, 0.61: 3, 0.9999: 3}
+    for share, level in shares.items():
+        value = model.quantile(logits, tf.fill((1, 1, 1, 1), share))
+        assert float(tf.squeeze(value)) == pytest.approx(2 * level / 3 - 1)
+
+
+def test_completion_keeps_the_rows_and_draws_the_others():
+    model = shaken(image_shape=(4, 3, 1))
+    images = model.sample(5, seed=0)
+    again = model.complete(images, rows=2, seed=9)
+    assert np.array_equal(again[:, :2], images[:, :2]) and not np.array_equal(again, images)
+    assert np.array_equal(model.complete(images, rows=4), images)
+    with pytest.raises(UsageError, match="rows is 5; expected 0 to 4"):
+        model.complete(images, rows=5)
+
+
+def test_labels_change_every_layer_and_log_prob_is_of_the_label_given():
+    model = make("pixel_cnn", compiled=False)
+    rng = np.random.default_rng(0)
+    model.set_weights([value + rng.normal(0, 0.3, value.shape) for value in model.get_weights()])
+    images = model.sample(4, seed=0)
+    one, two = (model.log_prob(images, label=label) for label in (3, 4))
+    assert np.all(one != two)
+    assert np.array_equal(model.log_prob(images, label=[3, 4, 3, 4])[::2], one[::2])
+
+
+def test_stochastic_binarization_is_even_handed_and_levels_are_the_nearest():
+    model = keras_gen.PixelCNN(image_shape=(8, 8, 1), width=4, blocks=1, seed=0)
+    gray = tf.fill((500, 8, 8, 1), 0.5)
+    assert np.mean(model.observed(gray, True) > 0) == pytest.approx(0.75, abs=0.01)
+    model = keras_gen.PixelCNN(image_shape=(8, 8, 1), levels=256, width=4, blocks=1)
+    every = (np.arange(256) / 127.5 - 1).astype(np.float32)
+    np.testing.assert_array_equal(model.level(tf.constant(every)), np.arange(256))
+    np.testing.assert_allclose(model.value(tf.range(256)), every, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"levels": 1}, "levels is 1; expected 2 to 256"),
+        ({"first": 4}, "first is 4; expected an odd number"),
+        ({"image_shape": (4, 4, 3), "width": 4}, "width is 4; expected a multiple of the 3 channels"),
+        ({"binarize": "no"}, "binarize"),
+    ],
+)
+def test_arguments_are_checked(arguments, message):
+    with pytest.raises(UsageError, match=message):
+        keras_gen.PixelCNN(**arguments)
+
+
+def test_it_overfits_two_images(seeded):
+    from tiny import real_digits
+
+    model = keras_gen.PixelCNN(image_shape=(8, 8, 1), width=16, blocks=2, first=5, binarize="threshold", seed=0)
+    images = real_digits(2)[0]
+    model.compile(optimizer=keras.optimizers.Adam(1e-2))
+    model.fit(np.repeat(images, 4, axis=0), batch_size=8, epochs=150, verbose=0)
+    assert -model.log_prob(images).mean() < math.log(2) + 0.7, "two images, equally likely: ln 2 nats at the least"
