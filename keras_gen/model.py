@@ -70,6 +70,7 @@ class GenerativeModel(keras.Model):
     data_names = ("image", "label")  # what plain x and y of `fit` are called
     averaged: tuple[str, ...] = ()  # attributes that an exponential moving average follows
     update = "simultaneous"  # or "alternating"
+    num_classes: int | None = None  # of a variant whose networks see the label, too
     stages: tuple[str, ...] = ()  # phases of training in their order, where there are several: each has players()
     stage: str | None = None  # which is trained now
 
@@ -104,7 +105,15 @@ class GenerativeModel(keras.Model):
 
     def expects(self) -> dict[str, tuple[int | None, ...]]:
         """Returns the named tensors that a training batch must hold, with their shapes, batch first."""
-        return {"image": (None, *self.image_shape)}
+        return {"image": (None, *self.image_shape), **{name: (None,) for name in self.conditions()}}
+
+    def conditions(self) -> dict[str, str]:
+        """Returns what the networks see beside images and what is drawn, one number for each image: name to law."""
+        return {"label": f"classes {self.num_classes}"} if self.num_classes else {}
+
+    def conditions_in(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns the conditions' part of a batch."""
+        return {name: batch[name] for name in self.conditions()}
 
     def measures(self, train: Any, test: Any, seed: int = 0) -> dict[str, float]:
         """Returns figures of its own that `evaluate` of the command line adds to those that all models have.

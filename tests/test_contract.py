@@ -213,7 +213,7 @@ def test_mixed_precision_trains_every_player_and_exports_in_float32(row, precisi
     if model.density == "exact":  # what is drawn value by value differs wherever a draw is close
         example = model.signatures()["logits"].example(3)
         ours, theirs = (one.run("logits", **example)["logits"] for one in (twin, model))
-        np.testing.assert_allclose(ours, theirs, atol=0.05)
+        assert 0 < np.abs(ours - theirs).max() < 0.1 * np.ptp(ours)
     else:
         np.testing.assert_allclose(twin.sample(3), model.sample(3), atol=0.05)
     model.save(tmp_path / "model.keras")

@@ -72,7 +72,6 @@ class GAN(GenerativeModel):
     """
 
     averaged = ("generator",)
-    num_classes: int | None = None  # of a variant with labels
 
     def __init__(
         self,
@@ -157,16 +156,12 @@ class GAN(GenerativeModel):
         """Returns the optimizer of a player for whom `compile` was given none."""
         return keras.optimizers.Adam(2e-4, beta_1=0.5)
 
-    def expects(self) -> dict[str, tuple[int | None, ...]]:
-        """Returns the shapes of images and, with classes, labels."""
-        return super().expects() | ({"label": (None,)} if self.num_classes else {})
-
     # --- what a variant changes --------------------------------------------------------------------------------------
 
     def laws(self) -> Laws:
         """Returns what the generator is given: name to shape and law. What a batch holds is not drawn."""
-        labels = {"label": ((None,), f"classes {self.num_classes}")} if self.num_classes else {}
-        return {"latent": ((None, self.latent_dim), self.latent), **labels}
+        conditions = {name: ((None,), law) for name, law in self.conditions().items()}
+        return {"latent": ((None, self.latent_dim), self.latent), **conditions}
 
     def judged(self) -> dict[str, Any]:
         """Returns what a discriminator is made for, beside images and one logit: arguments of its function."""

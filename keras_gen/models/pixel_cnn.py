@@ -53,7 +53,7 @@ class PixelCNN(GenerativeModel):
         van den Oord, Kalchbrenner and Kavukcuoglu, "Pixel Recurrent Neural Networks", 2016, arXiv:1601.06759; gates and
         labels: van den Oord et al., "Conditional Image Generation with PixelCNN Decoders", 2016, arXiv:1606.05328.
 
-    Deviations: Adam 1e-3 in place of RMSProp; the network begins with all levels nearly equally likely.
+    Deviations: Adam 1e-3 in place of RMSProp.
     """
 
     density = "exact"
@@ -99,19 +99,7 @@ class PixelCNN(GenerativeModel):
     def call(self, inputs, training=False):
         """Returns the logits of images."""
         given = inputs if isinstance(inputs, dict) else {"image": inputs}
-        return self.logits(self.observed(given["image"], training), training, **self.given(given))
-
-    def expects(self) -> dict[str, tuple[int | None, ...]]:
-        """Returns the shapes of images and, with classes, labels."""
-        return super().expects() | {name: (None,) for name in self.conditions()}
-
-    def conditions(self) -> dict[str, str]:
-        """Returns what the network sees beside the image: name to law."""
-        return {"label": f"classes {self.num_classes}"} if self.num_classes else {}
-
-    def given(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns the conditions' part of a batch."""
-        return {name: batch[name] for name in self.conditions()}
+        return self.logits(self.observed(given["image"], training), training, **self.conditions_in(given))
 
     def players(self) -> tuple[Player, ...]:
         """Returns the one player."""
@@ -126,7 +114,7 @@ class PixelCNN(GenerativeModel):
     def log_likelihood(self, batch: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
         """Returns log p(x) in nats, (B,), of images that are binarized or rounded to the levels."""
         image = self.observed(batch["image"], training)
-        logits = self.logits(image, training, **self.given(batch))
+        logits = self.logits(image, training, **self.conditions_in(batch))
         if self.levels == 2:
             on = 0.5 * (image + 1.0)
             return -per_example(tf.nn.sigmoid_cross_entropy_with_logits(on, logits[..., 0]))
@@ -166,7 +154,7 @@ class PixelCNN(GenerativeModel):
         Returns:
             float32 (n,).
         """
-        density = lambda batch: self.log_likelihood(batch, False)  # noqa: E731
+        density = partial(self.log_likelihood, training=False)
         return self.densities(density, {"image": images, **inputs}, seed=seed, batch_size=batch_size)
 
     # --- samples -----------------------------------------------------------------------------------------------------
@@ -208,8 +196,9 @@ class PixelCNN(GenerativeModel):
             return index + 1.0, tf.where(tf.equal(place, index) & ~kept, made, image)
 
         shapes = [tf.TensorShape([]), tf.TensorShape([None, *self.image_shape])]
-        condition = lambda index, image: index < float(size)  # noqa: E731
-        return tf.while_loop(condition, step, [tf.constant(0.0), image], shape_invariants=shapes)[1]
+        return tf.while_loop(
+            lambda index, _: index < float(size), step, [tf.constant(0.0), image], shape_invariants=shapes
+        )[1]
 
     def quantile(self, logits: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
         """Returns the values in [-1, 1] below which lie shares (B, H, W, C) in [0, 1) of the probability."""

@@ -1,6 +1,6 @@
 """The variational autoencoder."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -55,7 +55,6 @@ class VAE(GenerativeModel):
 
     density = "bound"
     averaged = ("encoder", "decoder")
-    num_classes: int | None = None  # of a variant whose networks see the label, too
 
     def __init__(
         self,
@@ -88,20 +87,8 @@ class VAE(GenerativeModel):
     def call(self, inputs, training=False):
         """Reconstructs images: the decoder's mean at the code's mean."""
         batch = unpack(inputs, self.data_names)
-        code = self.posterior(batch["image"], training, **self.given(batch))[0]
-        return PIXEL_LAWS[self.likelihood].mean(self.decoded(code, training, **self.given(batch)))
-
-    def expects(self) -> dict[str, tuple[int | None, ...]]:
-        """Returns the shapes of images and of what conditions the networks."""
-        return super().expects() | {name: (None,) for name in self.conditions()}
-
-    def conditions(self) -> dict[str, str]:
-        """Returns what both networks see beside image and latent, one number for each image: name to law."""
-        return {"label": f"classes {self.num_classes}"} if self.num_classes else {}
-
-    def given(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns the conditions' part of a batch."""
-        return {name: batch[name] for name in self.conditions()}
+        code = self.posterior(batch["image"], training, **self.conditions_in(batch))[0]
+        return PIXEL_LAWS[self.likelihood].mean(self.decoded(code, training, **self.conditions_in(batch)))
 
     def players(self) -> tuple[Player, ...]:
         """Returns the one player, who moves encoder and decoder."""
@@ -123,7 +110,7 @@ class VAE(GenerativeModel):
 
     def explained(self, batch: Batch, training: bool) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor, tf.Tensor]:
         """Draws `samples` latents for each image: its posterior, then what `drawn` returns, (B * samples,) each."""
-        image, given = self.observed(batch["image"], training), self.given(batch)
+        image, given = self.observed(batch["image"], training), self.conditions_in(batch)
         code = self.posterior(image, training, **given)
         image, *many = (tf.repeat(value, self.samples, axis=0) for value in (image, *code))
         given = {name: tf.repeat(value, self.samples, axis=0) for name, value in given.items()}
@@ -183,7 +170,7 @@ class VAE(GenerativeModel):
         return self.densities(self._log_prob, {"image": images, **inputs}, samples, seed=seed, batch_size=batch_size)
 
     def _log_prob(self, batch, samples):
-        image, given = self.observed(batch["image"], False), self.given(batch)
+        image, given = self.observed(batch["image"], False), self.conditions_in(batch)
         code = self.posterior(image, False, **given)
         total = tf.fill(tf.shape(image)[:1], -np.inf)
         for _ in tf.range(samples):  # one after the other: memory does not grow with them

@@ -50,8 +50,7 @@ def pixel_cnn(
     x = make(image, masked, bias, width, blocks, first, kernel)
     for _ in range(2):
         x = masked(width, 1)(layers.ReLU()(x))
-    small = keras.initializers.RandomNormal(stddev=1e-3)  # at first all values are about as likely
-    x = masked(channels * outputs, 1, kernel_initializer=small)(layers.ReLU()(x))
+    x = masked(channels * outputs, 1)(layers.ReLU()(x))
     return keras.Model(inputs, in_float32(x), name="network")
 
 

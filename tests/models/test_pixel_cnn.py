@@ -68,11 +68,30 @@ def test_gates_leave_no_pixel_before_a_place_unseen_and_one_stack_does():
     assert not np.array_equal(plain, before) and not np.any(plain & ~before)
 
 
-def test_the_loss_begins_at_equal_probabilities():
+def test_logits_of_zero_make_all_levels_equally_likely():
     for arguments, nats in (({"image_shape": (8, 8, 1)}, 64 * math.log(2)), ({"levels": 5}, 784 * math.log(5))):
         model = keras_gen.PixelCNN(**{"width": 4, "blocks": 1, **arguments})
+        last = next(layer for layer in reversed(model.pixels.layers) if layer.weights)
+        last.set_weights([np.zeros_like(value) for value in last.get_weights()])
         images = np.random.default_rng(0).uniform(-1, 1, (2, *model.image_shape)).astype(np.float32)
-        np.testing.assert_allclose(model.log_prob(images), -nats, rtol=1e-3)
+        np.testing.assert_allclose(model.log_prob(images), -nats, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("levels", "shape"), [(2, (4, 4, 1)), (3, (2, 2, 3))])
+def test_exported_files_draw_pixel_for_pixel_what_keras_draws_and_keep_what_is_known(levels, shape, tmp_path):
+    from export import onnx, tflite
+    from keras_gen.exported import open_file
+
+    model = shaken(image_shape=shape, levels=levels, binarize="threshold")
+    onnx.export(model, tmp_path)
+    tflite.export(model, tmp_path)
+    size = math.prod(shape)
+    known, keep = model.sample(7, seed=5), np.arange(7) * size / 6
+    expected = model.sample(7, seed=2, known=known, keep=keep)
+    assert len(np.unique(expected)) == levels and np.array_equal(expected[6], known[6])
+    for path in (tmp_path / "sample.onnx", tmp_path / "model.tflite"):
+        drawn = open_file(path).sample(7, seed=2, known=known, keep=keep)["image"]
+        np.testing.assert_allclose(drawn, expected, atol=1e-6)
 
 
 @pytest.mark.parametrize(("levels", "shape"), [(2, (4, 4, 1)), (4, (3, 2, 3))])
