@@ -16,6 +16,13 @@ from keras_gen.registry import model_class
 EVERY = pytest.mark.parametrize("row", ROWS)
 ONE_EACH = pytest.mark.parametrize("row", keras_gen.names())
 
+
+def some(*rows):
+    """Parametrizes with all models, of which those named represent the others where the test is not slow."""
+    slow = {name: () if name in rows else pytest.mark.slow for name in keras_gen.names()}
+    return pytest.mark.parametrize("row", [pytest.param(name, marks=marks) for name, marks in slow.items()])
+
+
 # What a model settles for its parent.
 SETTLED = {"stacked_autoencoder": {"architecture", "width"}}
 
@@ -54,7 +61,7 @@ def test_rows_of_a_model_give_every_argument_a_value_other_than_the_default(row)
         assert given[argument] is not default, argument
 
 
-@ONE_EACH
+@some("acgan", "conditional_vae", "dcgan", "pixel_cnn", "stacked_autoencoder")
 def test_fit_takes_what_keras_users_pass(row):
     model = make(row)
     batch = batch_for(model)
@@ -195,9 +202,17 @@ def test_every_signature_exports_to_both_formats_and_samples_alike(row, tmp_path
         np.testing.assert_allclose(open_file(path).sample(5, seed=7)["image"], expected, atol=1e-4)
 
 
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
 @ONE_EACH
-def test_mixed_precision_trains_every_player_and_exports_in_float32(row, precision, tmp_path):
+def test_mixed_float16_trains_every_player_and_exports_in_float32(row, tmp_path):
+    _check_precision(row, "mixed_float16", tmp_path)
+
+
+@some("bigan", "pixel_cnn", "sngan", "vae", "vq_vae", "wgan_gp")
+def test_mixed_bfloat16_trains_every_player_and_exports_in_float32(row, tmp_path):
+    _check_precision(row, "mixed_bfloat16", tmp_path)
+
+
+def _check_precision(row, precision, tmp_path):
     model = make(row, dtype=precision)
     history = model.fit(batch_for(model), batch_size=8, verbose=0).history
     assert np.isfinite(history["loss"]).all()

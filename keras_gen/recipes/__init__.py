@@ -84,6 +84,8 @@ DATA: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "learning_rate": {"d": 4e-4, "g": 1e-3},
         "settings": {"architecture": "conv", "n_critic": 1, "width": 32, "ema": 0.99},
     },
+    ("dcgan", "cifar10_subset"): {**MINUTES, "epochs": 60},
+    ("dcgan", "lfw_faces"): {**MINUTES, "epochs": 40},
     ("dcgan", "fashion_mnist"): {"settings": {"width": 64}},
     ("dcgan", "digits"): {"batch_size": 64, "epochs": 100},
     ("autoencoder", "digits"): {"batch_size": 50, "epochs": 100},
