@@ -19,7 +19,7 @@ class Batch(dict):
     def __init__(self, *args: Any, **kwargs: Any):
         super().__init__(*args, **kwargs)
         self._made: dict[str, Any] = {}
-        self.carried: dict[str, Any] = {}  # what one replay of the same rows leaves to the next
+        self.carried: dict[Any, Any] = {}  # what one replay of the same rows leaves to the next
 
     def once(self, name: str, make: Callable[[], Any]) -> Any:
         """Returns `make()`, computed when first asked for under this name."""
@@ -36,13 +36,16 @@ class Batch(dict):
     def part(self, index: int, parts: int) -> "Batch":
         """Returns rows `index::parts` of every tensor, without what was computed `once`.
 
-        With fewer rows than parts, which only the last batch of a data set may have, parts share rows.
+        A replay of this batch finds its parts with what they `carried`. With fewer rows than parts, which only the last
+        batch of a data set may have, parts share rows.
         """
         if parts == 1:
             return self.again()
         rows = tf.shape(next(iter(self.values())))[0]
         taken = tf.range(index, tf.maximum(rows, parts), parts) % rows
-        return Batch({name: tf.gather(value, taken) for name, value in self.items()})
+        some = Batch({name: tf.gather(value, taken) for name, value in self.items()})
+        some.carried = self.carried.setdefault((index, parts), {})
+        return some
 
 
 def unpack(data: Any, names: Sequence[str]) -> dict[str, Any]:

@@ -311,8 +311,9 @@ class GenerativeModel(keras.Model):
         parts = max(player.steps for player in players)
         played = []
         for player in players:
+            rows = Batch(batch)  # what one player carries from replay to replay is not for another
             for index in range(player.steps):
-                part = batch.part(index, parts)
+                part = rows.part(index, parts)
                 for _ in range(player.replays):
                     moved = self._move((player,), part)
                     part = part.again()
@@ -333,7 +334,7 @@ class GenerativeModel(keras.Model):
             # One part after the other: the memory of all at once is what is to be saved.
             done = [value for values in gradients if values for value in values if value is not None]
             with tf.control_dependencies(done):
-                part = part if parts == 1 else Batch({name: tf.identity(value) for name, value in part.items()})
+                part.update({name: tf.identity(value) for name, value in part.items()} if parts > 1 else {})
             weight = _fraction(part, batch, parts) if parts > 1 else 1.0
             with tf.GradientTape(persistent=len(players) > 1) as tape:
                 found = [player.loss(part, True) for player in players]

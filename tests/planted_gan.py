@@ -407,6 +407,13 @@ BUGS = (
         ),
     ),
     Bug(
+        "FastGAN: parts of a batch begin anew in each replay",
+        "batch.py",
+        "some.carried = self.carried.setdefault((index, parts), {})",
+        "pass",
+        ("models/test_rob_gan.py::test_the_change_grows_from_replay_to_replay_in_every_part_of_a_batch[2]",),
+    ),
+    Bug(
         "FastGAN: no replay",
         "models/rob_gan.py",
         'd._replace(replays=self.replays) if self.attack == "free" else d',

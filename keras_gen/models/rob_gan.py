@@ -57,7 +57,7 @@ class RobGAN(ACGAN):
     Deviations: source and class weigh as in the paper's equations; the official code counts the source of fakes twice.
     Fakes are made for the labels of the real images. No fine-tuning of the classifier follows. Free training: the
     change begins anew in each batch, uniform within epsilon (theirs goes on from the former batch's), and each replay
-    draws fakes of its own; with `compile(accumulate=...)` above 1, it begins anew in each replay.
+    draws fakes of its own.
     """
 
     def __init__(

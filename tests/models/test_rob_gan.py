@@ -192,6 +192,26 @@ def test_free_training_compiled_and_eager_agree_and_evaluation_is_of_clean_image
     assert found["d_loss"] == expected["d_loss"] and found["d_class"] == expected["d_class"]
 
 
+@pytest.mark.parametrize("parts", [1, 2])
+def test_the_change_grows_from_replay_to_replay_in_every_part_of_a_batch(parts):
+    model, seen = small(attack="free", replays=3, epsilon=0.5, attack_step_size=0.1), []
+    moved = model.moved
+
+    def spied(image, batch):
+        tf.py_function(lambda *both: seen.append([one.numpy() for one in both]), [image, moved(image, batch)], [])
+        return moved(image, batch)
+
+    model.moved = spied
+    model.compile(accumulate=parts, run_eagerly=True)
+    images, labels = data(16)
+    model.fit(images * 0.0, labels, batch_size=16, epochs=1, verbose=0)
+    changes = [[attacked - image for image, attacked in seen[part::parts]] for part in range(parts)]
+    for part in changes:
+        assert len(part) == 3
+        for before, after in zip(part, part[1:], strict=False):
+            assert 0 < np.abs(after - before).max() < 0.1 + 1e-5  # one step of the attack, not a new beginning
+
+
 @pytest.mark.parametrize("attack", ["pgd", "free"])
 def test_it_trains_in_parts(attack):
     model = small(attack=attack, epsilon=0.1)
