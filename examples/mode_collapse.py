@@ -2,14 +2,14 @@
 
 python examples/mode_collapse.py
 
-The whole table takes an hour and a half on one core and needs no network; `--models "GAN 4x512" GAN --toys ring
---seeds 1` takes two minutes and shows the point. A generator has collapsed when it draws a few of the data's modes and never the
-others. Images do not tell how many modes they have; mixtures of Gaussians do. The ring and the grid are those of Lin et
-al., "PacGAN", 2018, arXiv:1712.04086 (and, with other scales, of Srivastava et al., "VEEGAN", 2017, arXiv:1705.07761):
-radius 1 and standard deviation 0.01, spacing 2 and 0.05, here shrunk to [-0.75, 0.75], as images of one pixel and two
-channels. Of 10,000 samples those within 3 standard deviations of a mode are good, as 98.89 % of the data are, and a
-mode counts from 20 good ones on. PacGAN's authors found 6.3 of 8 and 17.3 of 25 with a GAN, 6.6 and 24.1 with ALI,
-after 400,000 steps; here are a few thousand.
+The whole table takes an hour and a half on one core and needs no network; `--models "GAN 4x512" GAN --toys ring --seeds
+1` takes two minutes and shows the point. A generator has collapsed when it draws a few of the data's modes and never
+the others. Images do not tell how many modes they have; mixtures of Gaussians do. The ring and the grid are those of
+Lin et al., "PacGAN", 2018, arXiv:1712.04086 (and, with other scales, of Srivastava et al., "VEEGAN", 2017,
+arXiv:1705.07761): radius 1 and standard deviation 0.01, spacing 2 and 0.05, here shrunk to [-0.75, 0.75], as images of
+one pixel and two channels. Of 10,000 samples those within 3 standard deviations of a mode are good, as 98.89 % of the
+data are, and a mode counts from 20 good ones on. PacGAN's authors found 6.3 of 8 and 17.3 of 25 with a GAN, 6.6 and
+24.1 with ALI, after 400,000 steps; here are a few thousand.
 
 All games have 4 layers of 128 units in each network, two latent coordinates, 256 points in a step, as many
 discriminator steps, and Adam with beta_1 0 and rates that fall from 1e-3 (on the grid: 5e-4) to 0. Pilots of one seed

@@ -33,6 +33,7 @@ _FUNCTIONAL = ("keras.src.models.functional", "Functional")
 # They run code, read files (a vocabulary is a path), or take memory by the square of a number (a confusion matrix).
 _REFUSED = ("layers.Lambda", "layers.TorchModuleWrapper", "layers.FlaxLayer", "layers.JaxLayer", "layers.TFSMLayer")
 _REFUSED += ("layers.TextVectorization", "layers.StringLookup", "layers.IntegerLookup", "metrics.IoU")
+_OPTIMIZERS = {"MatrixAdamW": "keras_gen.optimizers"}
 _NOT_ACTIVATIONS = ("get", "serialize", "deserialize")
 _loading = threading.RLock()
 _NUMBERS = re.compile(r"bool|bfloat16|u?int(8|16|32|64)|float(16|32|64)")
@@ -282,7 +283,7 @@ class _Config:
             return _COUNT
         if node["registered_name"] == f"keras_gen>{name}":
             named = name in self.layers and (module or "").startswith("keras_gen.")
-            if not named and (name not in self.ours or self.ours[name] != module):
+            if not named and (module is None or module not in (self.ours.get(name), _OPTIMIZERS.get(name))):
                 raise _ForeignError("class", name)
             return _SIZE
         if node["registered_name"] not in (None, name):

@@ -121,21 +121,22 @@ def check_values(batch: Mapping[str, Any]) -> None:
 
 
 def check_labels(batch: Mapping[str, Any], model: Any) -> None:
-    """Compares labels with the number of classes that a conditional model was made for, its `num_classes`.
+    """Compares labels and tokens with the numbers of them that a model was made for: `num_classes`, `vocabulary`.
 
     Raises:
-        UsageError: a label that is none of them: one-hot it would be no class at all.
+        UsageError: one that is none of them: one-hot it would be no class at all.
     """
-    classes = getattr(model, "num_classes", None)
-    if classes is None or "label" not in batch or not np.size(batch["label"]):
-        return
-    label = np.asarray(batch["label"])
-    low, high = label.min(), label.max()
-    if label.dtype.kind not in "iu" or low < 0 or high >= classes:
-        raise UsageError(
-            f"'label' is {label.dtype} from {low:g} to {high:g}; expected whole numbers from 0 to {classes - 1}: "
-            "set num_classes"
-        )
+    for name, setting in (("label", "num_classes"), ("token", "vocabulary")):
+        count = getattr(model, setting, None)
+        if count is None or name not in batch or not np.size(batch[name]):
+            continue
+        value = np.asarray(batch[name])
+        low, high = value.min(), value.max()
+        if value.dtype.kind not in "iu" or low < 0 or high >= count:
+            raise UsageError(
+                f"{name!r} is {value.dtype} from {low:g} to {high:g}; expected whole numbers from 0 to {count - 1}: "
+                f"set {setting}"
+            )
 
 
 def _shape(shape) -> str:

@@ -32,7 +32,7 @@ def draw(law: str, shape: Sequence[int], rng: np.random.Generator) -> np.ndarray
     if kind == "uniform":
         return rng.random(shape, dtype=np.float32) * np.float32(2) - np.float32(1)
     if kind == "classes":
-        return (np.arange(shape[0]) % int(number)).astype(np.int32)
+        return (np.arange(np.prod(shape, dtype=int)).reshape(shape) % int(number)).astype(np.int32)
     if kind == "constant":
         return np.full(shape, float(number), np.float32)
     raise UsageError(f"law {law!r} is not known; known: normal, uniform, classes K, constant X")

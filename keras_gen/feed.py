@@ -1,7 +1,7 @@
 """Batches as a pure function of (seed, step): shuffled anew each epoch, and resumed at any step without replaying."""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -67,6 +67,8 @@ class Examples:
         digest: hexadecimal digest of the content, or empty.
     """
 
+    tokenizer: Any = None  # that made the tokens, where there are some
+
     def __init__(
         self, arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] = (), name: str = "", digest: str = ""
     ):
@@ -83,6 +85,14 @@ class Examples:
 
     def __len__(self) -> int:
         return self.count
+
+    def shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """Returns the shapes of what is served, batch first."""
+        return {name: (None, *value.shape[1:]) for name, value in self.arrays.items()}
+
+    def _places(self, index):
+        """Returns where in the arrays the examples of an index are."""
+        return index
 
     def steps(self, batch_size: int, drop_remainder: bool = False) -> int:
         """Returns the number of batches in one epoch."""
@@ -140,7 +150,7 @@ class Examples:
         def rows(array, index):
             if isinstance(array, np.ndarray):
                 out = tf.numpy_function(lambda i: array[i], [index], tf.as_dtype(array.dtype), stateful=False)
-                out.set_shape((index.shape[0], *array.shape[1:]))
+                out.set_shape((*index.shape, *array.shape[1:]))
                 return out
             return tf.gather(array, index)
 
@@ -156,6 +166,7 @@ class Examples:
             if seed is not None:
                 key = tf.stack([tf.cast(seed, tf.int64), epoch])
                 index = tf.random.experimental.index_shuffle(index, key, count - 1)
+            index = self._places(index)
             out = {name: rows(array, index) for name, array in held.items()}
             return {
                 name: tf.cast(value, tf.float32) / 127.5 - 1.0 if (name, value.dtype) == ("image", tf.uint8) else value
@@ -163,3 +174,35 @@ class Examples:
             }
 
         return batch
+
+
+class Windows(Examples):
+    """Rows of one long sequence of tokens, which may overlap.
+
+    Args:
+        token: int (n,).
+        length: tokens in a row.
+        stride: tokens from the beginning of a row to that of the next.
+        tokenizer: the `keras_gen.tokenizer.Tokenizer` that made the tokens.
+        name: as for `Examples`.
+        digest: as for `Examples`.
+
+    Raises:
+        UsageError: fewer tokens than a row has.
+    """
+
+    def __init__(
+        self, token: np.ndarray, length: int, stride: int = 1, tokenizer: Any = None, name: str = "", digest: str = ""
+    ):
+        super().__init__({"token": np.asarray(token, np.int32)}, (), name, digest)
+        if len(token) < length:
+            raise UsageError(f"there are {len(token)} tokens; expected at least the {length} of a row")
+        self.length, self.stride, self.tokenizer = length, stride, tokenizer
+        self.count = 1 + (len(token) - length) // stride
+
+    def shapes(self) -> dict[str, tuple[int | None, ...]]:
+        """Returns the shapes of what is served, batch first."""
+        return {"token": (None, self.length)}
+
+    def _places(self, index):
+        return index[:, None] * self.stride + tf.range(self.length, dtype=index.dtype)

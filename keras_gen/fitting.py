@@ -192,7 +192,7 @@ def _examples(model, x, y, batch_size, seed, splits):
         if not len(examples):
             raise UsageError("the data is empty: 0 examples; expected at least 1")
         check_values({name: value[: serving["batch_size"]] for name, value in examples.arrays.items()})
-    check_shapes({k: (None, *v.shape[1:]) for k, v in examples.arrays.items()}, model.expects())
+    check_shapes(examples.shapes(), model.expects())
     check_labels(examples.arrays, model)
     rows = min(serving["batch_size"], len(examples))
     _check_rows(model, rows, splits)

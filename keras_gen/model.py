@@ -68,6 +68,7 @@ class GenerativeModel(keras.Model):
 
     density = "implicit"  # "exact" | "bound" | "implicit"
     data_names = ("image", "label")  # what plain x and y of `fit` are called
+    usual_data = "digits"  # what the command line trains on when nobody says otherwise
     averaged: tuple[str, ...] = ()  # attributes that an exponential moving average follows
     update = "simultaneous"  # or "alternating"
     num_classes: int | None = None  # of a variant whose networks see the label, too
@@ -574,7 +575,7 @@ class GenerativeModel(keras.Model):
         if name not in signatures:
             raise UsageError(f"{type(self).__name__} has no {name!r}; {near_misses(name, signatures)}")
         arrays = _rows_for(signatures[name].inputs, name, inputs)
-        check_labels(arrays, self)
+        check_labels({key: arrays[key] for key in self.conditions() if key in arrays}, self)
         call = self._compiled(name, signatures[name])
         count = len(next(iter(arrays.values())))
         parts = [

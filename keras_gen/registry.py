@@ -17,6 +17,7 @@ MODELS = {
     "dcgan": ("keras_gen.models.dcgan", "DCGAN"),
     "denoising_autoencoder": ("keras_gen.models.denoising_autoencoder", "DenoisingAutoencoder"),
     "gan": ("keras_gen.models.gan", "GAN"),
+    "gpt": ("keras_gen.models.gpt", "GPT"),
     "infogan": ("keras_gen.models.infogan", "InfoGAN"),
     "iwae": ("keras_gen.models.iwae", "IWAE"),
     "pixel_cnn": ("keras_gen.models.pixel_cnn", "PixelCNN"),

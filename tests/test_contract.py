@@ -65,7 +65,7 @@ def test_rows_of_a_model_give_every_argument_a_value_other_than_the_default(row)
 def test_fit_takes_what_keras_users_pass(row):
     model = make(row)
     batch = batch_for(model)
-    image, label = batch["image"], batch["label"]
+    image, label = (batch[name] for name in model.data_names)
     forms = [
         (image, label),
         (batch, None),
@@ -155,8 +155,12 @@ def test_an_interrupted_fit_ends_bit_identical_to_an_uninterrupted_one(row, tmp_
 def test_sampling_is_deterministic_by_seed(row):
     model = make(row, compiled=False)
     sample = model.sample(5, seed=0)
-    assert sample.shape == (5, *model.image_shape) and sample.dtype == np.float32
-    assert np.abs(sample).max() <= 1
+    if "token" in model.expects():
+        assert sample.shape == (5, model.context) and sample.dtype == np.int32
+        assert sample.min() >= 0 and sample.max() < model.vocabulary
+    else:
+        assert sample.shape == (5, *model.image_shape) and sample.dtype == np.float32
+        assert np.abs(sample).max() <= 1
     assert np.array_equal(sample, model.sample(5, seed=0))
     assert not np.array_equal(sample, model.sample(5, seed=1))
     # Split into batches the sums in a matrix product may be ordered otherwise.
@@ -195,9 +199,12 @@ def test_every_signature_exports_to_both_formats_and_samples_alike(row, tmp_path
     model = make(row, compiled=False)
     onnx.export(model, tmp_path)
     tflite.export(model, tmp_path)
-    sampler = next(name for name, signature in model.signatures().items() if "sample" in signature.meta)
-    expected = model.sample(5, seed=7)
     assert {path.stem for path in tmp_path.glob("*.onnx")} == set(model.signatures())
+    sampler = next((name for name, signature in model.signatures().items() if "sample" in signature.meta), None)
+    if sampler is None:
+        assert row.startswith("gpt"), "its loop is outside of the file: see test_gpt.py"
+        return
+    expected = model.sample(5, seed=7)
     for path in (tmp_path / f"{sampler}.onnx", tmp_path / "model.tflite"):
         np.testing.assert_allclose(open_file(path).sample(5, seed=7)["image"], expected, atol=1e-4)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from planted_gan import BUGS as BUGS_OF_GANS
 from planted_gan import Bug
+from planted_gpt import BUGS as BUGS_OF_GPT
 from tiny import SHARED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -208,7 +209,7 @@ BUGS = (
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bug", BUGS + BUGS_OF_GANS, ids=lambda bug: bug.name)
+@pytest.mark.parametrize("bug", BUGS + BUGS_OF_GANS + BUGS_OF_GPT, ids=lambda bug: bug.name)
 def test_the_law_fails(bug, tmp_path):
     for name in ("keras_gen", "export", "tests", "examples"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -101,6 +101,8 @@ def vae():
     }
 
 
+LETTERS = '{"characters": "abcdefghijklmnopq"}'  # state of a tokenizer
+
 # name of the row: (model, arguments). Together the rows of a model give every argument a value other than its default.
 ROWS = {
     "gan": (
@@ -367,6 +369,30 @@ ROWS = {
             "ema": 0.9,
         },
     ),
+    "gpt": (
+        "gpt",
+        lambda: {
+            "vocabulary": 17,
+            "context": 8,
+            "width": 12,
+            "blocks": 2,
+            "heads": 3,
+            "dropout": 0.1,
+            "positions": "rotary",
+            "start": True,
+            "num_classes": 11,
+            "learning_rate": 2e-3,
+            "warmup": 2,
+            "decay": 50,
+            "weight_decay": 0.2,
+            "seed": 4,
+            "ema": 0.9,
+        },
+    ),
+    "gpt-text": (
+        "gpt",
+        lambda: {"vocabulary": 17, "context": 8, "width": 8, "blocks": 1, "heads": 2, "seed": 4, "tokenizer": LETTERS},
+    ),
     "pixel_cnn": (
         "pixel_cnn",
         lambda: {
@@ -413,6 +439,9 @@ def make(row, compiled=True, **more):
 def batch_for(model, count=16):
     """Returns a dict of real arrays that the model can be trained on."""
     images, labels = real_digits(count)
+    if "token" in model.expects():  # gray levels of the upper rows
+        token = images.reshape(count, -1)[:, 8 : 8 + model.expects()["token"][1]]
+        return {"token": (8 * token + 8).astype(np.int32), "label": labels}
     height, width, channels = model.image_shape
     images = np.tile(images, (1, height // 8, width // 8, channels))
     return {"image": images, "label": labels}

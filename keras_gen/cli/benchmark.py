@@ -24,8 +24,7 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit code: 1 where a threshold of the recipe is missed.
     """
-    if options.name not in registry.names():
-        registry.model_class(options.name)  # raises, before TensorFlow is imported
+    options.data = options.data or registry.model_class(options.name).usual_data
     folder = Path(options.output or RUNS / "benchmarks" / options.name)
     reports = [_report(options, folder / f"seed-{seed}", seed) for seed in range(options.seeds)]
     result = summary(options.name, options.data, reports)

@@ -48,11 +48,16 @@ def evaluated(path: Path, data: str | None, n: int, seed: int) -> Any:
     """
     import keras_gen
     from keras_gen.evaluation import evaluate
+    from keras_gen.tokenizer import Tokenizer
 
     model = keras_gen.load(path)
     data = data or _trained_on(path.parent)
-    size = {"image_size": tuple(model.image_shape[:2]), "channels": model.image_shape[-1]}
-    train, test = (keras_gen.data.examples(data, split, **size) for split in ("train", "test"))
+    if "token" in model.expects():
+        how = {"length": model.expects()["token"][1], "tokenizer": Tokenizer(model.tokenizer)}
+        train, test = (keras_gen.data.windows(data, split, **how) for split in ("train", "test"))
+    else:
+        size = {"image_size": tuple(model.image_shape[:2]), "channels": model.image_shape[-1]}
+        train, test = (keras_gen.data.examples(data, split, **size) for split in ("train", "test"))
     return evaluate(model, train, test, n, seed)
 
 
@@ -69,11 +74,16 @@ def table(found: Any) -> list[str]:
     judges = ", ".join(
         f"{judge['kind']} {judge['digest'][:8]} ({100 * judge['accuracy']:.2f} %)" for judge in protocol["judges"]
     )
-    lines = [
-        f"{protocol['n_fake']} samples against {protocol['n_real']} test images of {protocol['data']}, "
-        f"seed {protocol['seed']}; judges: {judges}"
-    ]
+    if judges:
+        lines = [
+            f"{protocol['n_fake']} samples against {protocol['n_real']} test images of {protocol['data']}, "
+            f"seed {protocol['seed']}; judges: {judges}"
+        ]
+    else:
+        lines = [f"{protocol['n_real']} test rows of {protocol['data']}"]
     lines += [f"  {name:28} {value:12.5g}" for name, value in found.metrics.items()]
+    if not found.ladder:
+        return lines
     lines.append("the same metrics of damaged real images, for comparison:")
     columns = [name for name in LADDER_COLUMNS if name in next(iter(found.ladder.values()))]
     lines.append("  " + " " * 18 + "".join(f"{name:>14}" for name in columns))

@@ -14,7 +14,8 @@ import numpy as np
 from keras_gen import files, images
 from keras_gen.errors import DamagedError, UsageError
 
-CARD, HISTORY, MODEL, SAMPLES = "card.json", "history.csv", "model.keras", "samples.png"
+CARD, HISTORY, MODEL, SAMPLES, TEXT = "card.json", "history.csv", "model.keras", "samples.png", "samples.txt"
+TEXTS = 8  # in it
 WAY_OUT = "--no-resume or another --output"
 
 
@@ -117,7 +118,7 @@ class Folder:
     # --- model and pictures ------------------------------------------------------------------------------------------
 
     def write_model(self, model: Any, samples: int) -> bool:
-        """Writes `model.keras` and `samples.png`, unless a weight is NaN or infinite: then older ones stay.
+        """Writes `model.keras` and samples, unless a weight is NaN or infinite: then older ones stay.
 
         Args:
             model: to be saved.
@@ -129,6 +130,10 @@ class Folder:
         if not all(np.isfinite(weight).all() for weight in model.get_weights()):
             return False
         model.save(self.path / MODEL)
+        if getattr(model, "tokenizer", None):
+            text = "\n\n".join(map(model.text, model.sample(min(samples, TEXTS), seed=0)))
+            files.write(self.path / TEXT, (text + "\n").encode())
+            return True
         drawn = model.sample(samples, seed=0)
         if drawn.ndim == 4 and drawn.shape[-1] in (1, 3):
             images.save_png(self.path / SAMPLES, images.enlarged(images.grid(drawn, padding=2), 512))

@@ -66,8 +66,9 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
 def _train(command) -> None:
     add = command.add_argument
     add("name", metavar="NAME", help=f"the model: {', '.join(keras_gen.names())}")
-    data = "digits (default), the name of a tensorflow-datasets set, an .npz file, or a folder of images"
-    add("--data", default="digits", metavar="DATA", help=data)
+    data = "digits (default), the name of a tensorflow-datasets set, an .npz file, or a folder of images; of gpt, "
+    data += "docstrings (default), such a name, or a .txt file"
+    add("--data", metavar="DATA", help=data)
     add("--split", default="train", metavar="SPLIT", help="part of the data to train on (default: train)")
     add("--image-size", type=_size, metavar="N|HxW", help="crop and resize the images (default: as they are)")
     add("--channels", type=int, choices=(1, 3), help="1 is gray, 3 is RGB (default: as the data has)")
@@ -108,13 +109,18 @@ def _train(command) -> None:
 def _sample(command) -> None:
     add = command.add_argument
     add("source", metavar="RUN", help="a run in saved_models, its folder, or a .keras, .onnx or .tflite file")
-    add("-n", type=_count, default=64, metavar="N", help="number of samples (default: 64)")
+    add("-n", type=_count, metavar="N", help="number of samples (default: 64; of text 1)")
     add("--seed", type=_seed, default=0, metavar="N", help="the same seed gives the same samples (default: 0)")
     label = "class of the samples, or several in turn (default: all classes in turn)"
     add("--label", type=_labels, metavar="K[,K...]", help=label)
-    given = "an input of the sampler that is not to be drawn, such as truncation=0.7; may be repeated"
+    add("--prompt", metavar="TEXT", help="text to be continued, by a model of text")
+    given = (
+        "an input of the sampler that is not to be drawn, such as truncation=0.7, or how text is drawn: length=200, "
+    )
+    given += "temperature=0.8, top_k=40, top_p=0.9, beams=4; may be repeated"
     add("--set", action="append", default=[], type=_given, metavar="INPUT=VALUE", dest="inputs", help=given)
-    output = "x.png: a grid, a folder: single PNG files, x.npz: arrays (default: grid.png in the run's folder)"
+    output = "x.png: a grid, a folder: single PNG files, x.npz: arrays (default: grid.png in the run's folder); of "
+    output += "text x.txt, x.json or x.png, a page (default: printed)"
     add("-o", "--output", metavar="PATH", help=output)
     add("--columns", type=_count, metavar="N", help="images in a row of the grid (default: a square)")
     add("--batch-size", type=_count, default=64, metavar="N", help="samples computed at once (default: 64)")
@@ -134,9 +140,8 @@ def _benchmark(command) -> None:
     add("name", metavar="NAME", help=f"the model: {', '.join(keras_gen.names())}")
     add(
         "--data",
-        default="digits",
         metavar="DATA",
-        help="labelled data with a test split, as in train (default: digits)",
+        help="labelled data, or text, with a test split, as in train (default: as in train)",
     )
     add("--seeds", type=_count, default=3, metavar="N", help="runs, with the seeds 0, 1, ... (default: 3)")
     until = command.add_mutually_exclusive_group().add_argument

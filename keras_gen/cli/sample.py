@@ -1,6 +1,7 @@
-"""`sample`: images from a run, a `.keras`, an `.onnx` or a `.tflite` file."""
+"""`sample`: images or texts from a run, a `.keras`, an `.onnx` or a `.tflite` file."""
 
 import argparse
+import inspect
 import io
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from keras_gen import exported, files, images, quiet
-from keras_gen.cli import libraries
+from keras_gen.cli import libraries, pages
 from keras_gen.cli.find import SUFFIXES, find
-from keras_gen.errors import UsageError
+from keras_gen.errors import UsageError, near_misses
 
 
 def run(options: argparse.Namespace) -> int:
@@ -24,6 +25,12 @@ def run(options: argparse.Namespace) -> int:
         The exit code.
     """
     path = find(options.source)
+    model = loaded(path, options.debug) if path.suffix == ".keras" else None
+    if getattr(model, "tokenizer", None):
+        return _texts(path, model, options)
+    if options.prompt is not None:
+        raise UsageError(f"--prompt is of text, which {files.shown(path)} does not make; leave it out")
+    options.n = options.n or 64
     typed = Path(options.source).suffix in SUFFIXES
     output = Path(options.output or ("grid.png" if typed else path.parent / "grid.png"))
     write = writer(output)
@@ -31,8 +38,8 @@ def run(options: argparse.Namespace) -> int:
     if label is not None:
         label = label[0] if len(label) == 1 else np.resize(label, options.n).tolist()
     inputs = dict(options.inputs)
-    if path.suffix == ".keras":
-        samples = from_keras(path, options.n, options.seed, label, options.batch_size, options.debug, **inputs)
+    if model:
+        samples = from_keras(model, options.n, options.seed, label, options.batch_size, **inputs)
     else:
         with quiet.hold(options.debug):  # the TFLite runtime greets
             samples = exported.open_file(path).sample(options.n, options.seed, label, options.batch_size, **inputs)
@@ -42,34 +49,52 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
+def loaded(path: Path, debug: bool) -> Any:
+    """Returns the model of a `.keras` file; `debug` lets the libraries' messages through."""
+    libraries.start(debug)
+    import keras_gen
+
+    return keras_gen.load(path)
+
+
+def _texts(path, model, options):
+    """Continues a prompt, n times."""
+    output = Path(options.output) if options.output else None
+    if output and output.suffix not in pages.SUFFIXES:
+        raise UsageError(f"-o {files.shown(output)} is no file of texts; give x.txt, x.json or x.png")
+    known = [name for name in inspect.signature(model.generate).parameters if name not in ("prompt", "n", "seed")]
+    inputs = dict(options.inputs)
+    for name in inputs:
+        if name not in known:
+            raise UsageError(f"--set {name}: a text has no {name!r}; {near_misses(name, known)}")
+    if options.label is not None:
+        inputs["label"] = options.label
+    how = {"n": options.n or 1, "seed": options.seed, "batch_size": options.batch_size, **inputs}
+    made = model.generate(options.prompt, **how)
+    pages.write(output, made if options.prompt is not None else [model.text(row) for row in made])
+    if output:
+        print(f"{how['n']} texts of {files.shown(path)}, seed {options.seed}: {files.shown(output)}", flush=True)
+    return 0
+
+
 def from_keras(
-    path: Path,
-    n: int,
-    seed: int,
-    label: int | Sequence[int] | None,
-    batch_size: int,
-    debug: bool = False,
-    **inputs: Any,
+    model: Any, n: int, seed: int, label: int | Sequence[int] | None, batch_size: int, **inputs: Any
 ) -> dict[str, np.ndarray]:
-    """Draws from a `.keras` file.
+    """Draws from a model.
 
     Args:
-        path: of the file.
+        model: a `keras_gen.GenerativeModel`.
         n: number of samples.
         seed: of the draws.
         label: of all samples, or one for each, or `None`.
         batch_size: samples computed at once.
-        debug: let the libraries' messages through.
         **inputs: of the sampler that are not to be drawn.
 
     Returns:
         `image`, and `label` for a conditional model.
     """
-    libraries.start(debug)
-    import keras_gen
     from keras_gen.draws import sample_inputs
 
-    model = keras_gen.load(path)
     samples = {"image": model.sample(n, seed=seed, label=label, batch_size=batch_size, **inputs)}
     for signature in model.signatures().values():
         if "sample" in signature.meta and "label" in signature.inputs:

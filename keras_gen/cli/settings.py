@@ -3,6 +3,7 @@
 import argparse
 import ast
 import copy
+import functools
 import inspect
 import json
 from collections.abc import Mapping
@@ -14,11 +15,12 @@ from keras_gen import registry
 from keras_gen.batch import check_shapes
 from keras_gen.cli.find import find
 from keras_gen.config import KERAS_ARGUMENTS, constructor_arguments
-from keras_gen.data import Examples, examples
+from keras_gen.data import Examples, examples, texts
 from keras_gen.errors import UsageError, near_misses
 from keras_gen.files import shown
 from keras_gen.model import GenerativeModel
 from keras_gen.recipes import recipe
+from keras_gen.tokenizer import Tokenizer
 
 ELSEWHERE = {"seed": "--seed", "dtype": "--precision"}
 NETWORKS = ("generator", "discriminator", "encoder")  # a command line cannot hold one
@@ -48,11 +50,13 @@ def job(options: argparse.Namespace) -> Job:
     """
     cls = registry.model_class(options.name)
     given = _given(cls, options.settings)
-    size = {"image_size": options.image_size, "channels": options.channels}
-    data = examples(options.data, options.split, **size)
-    validation = examples(options.data, "test", **size) if options.validate else None
-    usual = recipe(options.name, data.name)
-    arguments = {**_of_data(cls, data), **usual.get("settings", {}), **given}
+    options.data = options.data or cls.usual_data
+    read = _text_reader(cls, given, options) if "tokenizer" in constructor_arguments(cls) else _image_reader(options)
+    usual = recipe(options.name, options.data)
+    data = read(options.split, {**usual.get("settings", {}), **given})
+    validation = read("test", {**usual.get("settings", {}), **given}) if options.validate else None
+    arguments = {**usual.get("settings", {}), **given}
+    arguments = {**arguments, **_of_text(data)} if data.tokenizer else {**_of_data(cls, data), **arguments}
     batch_size = options.batch_size or min(usual["batch_size"], len(data))
     rate = options.learning_rate if options.learning_rate is not None else usual.get("learning_rate")
     identity = {
@@ -68,6 +72,42 @@ def job(options: argparse.Namespace) -> Job:
         **({"optimizer": usual["optimizer"]} if "optimizer" in usual else {}),
     }
     return Job(options.name, cls, arguments, data, validation, usual, batch_size, identity)
+
+
+def _image_reader(options):
+    """Returns the function of a split, and of settings that do not matter here, to images."""
+    size = {"image_size": options.image_size, "channels": options.channels}
+    return lambda split, settings: examples(options.data, split, **size)
+
+
+def _text_reader(cls, given, options):
+    """Returns the function of a split and the model's settings to rows of tokens."""
+    if options.image_size or options.channels:
+        raise UsageError(f"--image-size and --channels are of images; {options.name} takes text")
+    usual = _defaults(cls)
+    old = _loaded(options.init_from).tokenizer if options.init_from else None
+
+    @functools.cache
+    def tokenizer(kind, size):
+        return Tokenizer(old) if old else texts.tokenizer_for(kind, options.data, size)
+
+    def read(split, settings):
+        def setting(name):
+            return settings.get(name, usual[name])
+
+        if setting("start"):
+            raise UsageError(
+                "start=True is for sequences that have a beginning; rows of a text have none: leave it out"
+            )
+        one = tokenizer(settings.get("tokenizer", "characters"), settings.get("vocabulary", texts.SIZE))
+        return texts.windows(options.data, split, cls.row(setting("context")), one)
+
+    return read
+
+
+def _of_text(data):
+    """Returns the constructor arguments that follow from text; the tokenizer is in the file."""
+    return {"vocabulary": data.tokenizer.size, "tokenizer": data.tokenizer.state}
 
 
 def _given(cls, pairs):
@@ -143,10 +183,10 @@ def build(job: Job, options: argparse.Namespace) -> Any:
         told = ", ".join(f"{key}={value}" for key, value in options.settings) or "these settings"
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UsageError(f"{job.cls.__name__} cannot be built with {shown(told, 60)}: {reason}") from error
-    check_shapes({name: (None, *value.shape[1:]) for name, value in job.examples.arrays.items()}, model.expects())
+    check_shapes(job.examples.shapes(), model.expects())
     rows = rows_of(job, model)
     if rows > len(job.examples):
-        one = f"a batch of {rows} images (--batch-size {job.batch_size})"
+        one = f"a batch of {rows} rows (--batch-size {job.batch_size})"
         most = len(job.examples) * job.batch_size // rows
         raise UsageError(
             f"{one} is larger than the data: {shown(job.examples.name, 50)} has {len(job.examples)}; "
@@ -195,12 +235,7 @@ def initialize(model: Any, source: str) -> None:
     Raises:
         UsageError: it is another model, or one of other sizes.
     """
-    import keras_gen
-
-    path = find(source)
-    if path.suffix != ".keras":
-        raise UsageError(f"--init-from {shown(path)} is an exported file; give a run or a .keras file")
-    other = keras_gen.load(path)
+    other = _loaded(source)
     where = f"--init-from {shown(source, 60)}"
     if type(other) is not type(model):
         raise UsageError(f"{where} is a {type(other).__name__}, not a {type(model).__name__}; give a run of that model")
@@ -213,6 +248,16 @@ def initialize(model: Any, source: str) -> None:
             raise UsageError(f"{where} has other sizes in its {one.name}{sizes}; give the same --set and image size")
     for one, two in zip(ours, theirs, strict=True):
         one.set_weights(two.get_weights())
+
+
+def _loaded(source):
+    """Returns the model of `--init-from`."""
+    import keras_gen
+
+    path = find(source)
+    if path.suffix != ".keras":
+        raise UsageError(f"--init-from {shown(path)} is an exported file; give a run or a .keras file")
+    return keras_gen.load(path)
 
 
 def _networks(model, averages):

@@ -148,7 +148,8 @@ class Training:
         asked = settings.steps_asked(self.options, steps_per_epoch)
         if asked is None and self.old:
             return self.old["target_steps"]
-        return asked if asked is not None else self.job.recipe["epochs"] * steps_per_epoch
+        usual = self.job.recipe.get("steps") or self.job.recipe["epochs"] * steps_per_epoch
+        return asked if asked is not None else usual
 
     def _nothing_left(self):
         """Says so, if the run is finished and no more is asked for."""
@@ -184,9 +185,11 @@ class Training:
 
     def _say_what(self):
         job, options = self.job, self.options
-        sides = "x".join(map(str, job.examples.arrays["image"].shape[1:]))
+        shapes = job.examples.shapes()
+        kind = "image" if "image" in shapes else "token"
+        sides = "x".join(map(str, shapes[kind][1:]))
         parts = [
-            f"{len(job.examples)} images {sides}",
+            f"{len(job.examples)} images {sides}" if kind == "image" else f"{len(job.examples)} rows of {sides} tokens",
             f"batch {self.rows}",
             f"{self.target} steps ({self.target / self.steps_per_epoch:.4g} epochs)" + self._in_stages(),
             *([options.precision] if options.precision != "float32" else []),
@@ -328,7 +331,7 @@ class Training:
                     "name": data.name,
                     "split": self.options.split,
                     "images": len(data),
-                    "image_shape": list(data.arrays["image"].shape[1:]),
+                    **{f"{name}_shape": list(shape[1:]) for name, shape in data.shapes().items() if shape[1:]},
                     "classes": list(data.classes),
                     "digest": data.digest,
                 },

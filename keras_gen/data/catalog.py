@@ -4,10 +4,11 @@ import contextlib
 import difflib
 import os
 from pathlib import Path
+from typing import Any
 
 import tensorflow as tf
 
-from keras_gen.data import digits, folder, images, npz, store, tfds
+from keras_gen.data import digits, folder, images, npz, store, texts, tfds
 from keras_gen.data.text import brief, notice, plain
 from keras_gen.errors import UsageError
 from keras_gen.feed import Examples
@@ -24,12 +25,15 @@ def load(
     channels: int | None = None,
     shuffle: bool | None = None,
     drop_remainder: bool = False,
+    length: int = texts.LENGTH,
+    tokenizer: Any = "characters",
 ) -> tf.data.Dataset:
     """Loads one epoch of a data set in batches.
 
     Args:
         name_or_path: `"digits"`, the name of a tensorflow-datasets set (`"mnist"`, `"celeb_a"`, `"mnist:3.*.*"`), an
-            `.npz` file with `x_train` (and `y_train`, `x_test`, `y_test`), or a folder of images.
+            `.npz` file with `x_train` (and `y_train`, `x_test`, `y_test`), or a folder of images. Or text: a `.txt`
+            file, or `"docstrings"`.
         split: `"train"`, `"validation"` or `"test"`; a tensorflow-datasets set also takes slices (`"train[:10%]"`).
         batch_size: images in a batch.
         seed: of the order, when shuffled.
@@ -38,10 +42,13 @@ def load(
         channels: 1 (grey) or 3 (RGB); None keeps the data's own.
         shuffle: whether to shuffle; by default the train split only.
         drop_remainder: leave out the last batch when it is not full.
+        length: of text, tokens in a row.
+        tokenizer: of text: `"characters"`, `"bpe"` or a `keras_gen.tokenizer.Tokenizer`.
 
     Returns:
         A `tf.data.Dataset` of dicts: `image`, float32 (batch, height, width, channels) in [-1, 1], and `label`, int32
-        (batch,), where the set has labels. It remembers its `Examples` as `.examples`.
+        (batch,), where the set has labels; of text, `token`, int32 (batch, length). It remembers its `Examples` as
+        `.examples`.
 
     Raises:
         UsageError: no such set, split or size.
@@ -54,7 +61,10 @@ def load(
     """
     if not isinstance(batch_size, int) or batch_size < 1:
         raise UsageError(f"batch_size is {brief(batch_size, 30)}; expected a whole number of at least 1")
-    found = examples(name_or_path, split, image_size=image_size, channels=channels)
+    if texts.is_text(name_or_path):
+        found = texts.windows(name_or_path, split, length, tokenizer)
+    else:
+        found = examples(name_or_path, split, image_size=image_size, channels=channels)
     if shuffle is None:
         shuffle = split.startswith("train")
     return found.dataset(batch_size, seed if shuffle else None, drop_remainder)

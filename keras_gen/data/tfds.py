@@ -70,6 +70,44 @@ def source(name: str, split: str, size: tuple[int, int] | None, channels: int | 
         DamagedError: the files on disk cannot be read.
     """
     tfds = _library(name)
+    builder = _builder(tfds, name)
+    return _source(tfds, builder, split, size, channels)
+
+
+def source_in(path: Path, split: str, size: tuple[int, int] | None, channels: int | None) -> images.Source:
+    """Opens a prepared set by the folder of its version (`mnist/3.0.1`)."""
+    tfds = _library(str(path))
+    try:
+        builder = tfds.builder_from_directory(path)
+    except Exception as error:  # whatever its parsers meet
+        raise DamagedError(f"cannot read {shown(path)}: {plain(error, 60)}; prepare it again") from error
+    return _source(tfds, builder, split, size, channels)
+
+
+def texts(name: str) -> dict[str, str]:
+    """Returns the text of every split of a set, its examples joined by empty lines.
+
+    Raises:
+        UsageError: no text in it, or the download failed.
+        DamagedError: the files on disk cannot be read.
+    """
+    tfds = _library(name)
+    builder = _builder(tfds, name)
+    features = builder.info.features
+    features = features if hasattr(features, "items") else {}
+    found = _of_type(features, tfds.features.Text, "text")
+    if not found:
+        raise UsageError(f"{brief(name)} holds {plain(', '.join(features), 60)}; expected a text feature")
+    return {
+        split: "\n\n".join(
+            row[found[0]].decode("utf-8", "replace") for row in tfds.as_numpy(builder.as_dataset(split=split))
+        )
+        for split in builder.info.splits
+    }
+
+
+def _builder(tfds, name):
+    """Returns the builder of a prepared set, which is downloaded first where it is not on disk."""
     from_files = tfds.core.read_only_builder.builder_from_files
     try:
         builder = from_files(name, data_dir=data_dir())
@@ -83,17 +121,7 @@ def source(name: str, split: str, size: tuple[int, int] | None, channels: int | 
         raise DamagedError(
             f"cannot read {brief(name, 40)} in {shown(data_dir(), 60)}: {plain(error, 40)}; remove it and try again"
         ) from error
-    return _source(tfds, builder, split, size, channels)
-
-
-def source_in(path: Path, split: str, size: tuple[int, int] | None, channels: int | None) -> images.Source:
-    """Opens a prepared set by the folder of its version (`mnist/3.0.1`)."""
-    tfds = _library(str(path))
-    try:
-        builder = tfds.builder_from_directory(path)
-    except Exception as error:  # whatever its parsers meet
-        raise DamagedError(f"cannot read {shown(path)}: {plain(error, 60)}; prepare it again") from error
-    return _source(tfds, builder, split, size, channels)
+    return builder
 
 
 def _library(name):

@@ -1,5 +1,6 @@
 """Layers that Keras does not have."""
 
+from keras_gen.layers.attention import CausalSelfAttention, Positions, TransformerBlock
 from keras_gen.layers.codebook import Codebook
 from keras_gen.layers.conditional import ConditionalBatchNormalization
 from keras_gen.layers.masked import MaskedConv2D
@@ -8,11 +9,14 @@ from keras_gen.layers.moments import RunningMoments
 from keras_gen.layers.spectral import SpectralConv2D, SpectralDense
 
 __all__ = [
+    "CausalSelfAttention",
     "Codebook",
     "ConditionalBatchNormalization",
     "MaskedConv2D",
     "MinibatchStddev",
+    "Positions",
     "RunningMoments",
     "SpectralConv2D",
     "SpectralDense",
+    "TransformerBlock",
 ]

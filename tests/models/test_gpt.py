@@ -1,0 +1,310 @@
+"""Laws of GPT: the order of tokens, exact likelihoods, caches, ways of drawing, and the loop around exported files."""
+
+import runpy
+from functools import partial
+from itertools import product
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tiny import LETTERS, difference
+
+import keras_gen
+from export import onnx, tflite
+from keras_gen.decoding import chosen
+from keras_gen.errors import UsageError
+from keras_gen.exported import open_file
+
+EXAMPLE = Path(__file__).parents[2] / "examples" / "run_gpt_onnx.py"
+
+
+def small(vocabulary=5, context=6, sharp=8.0, **more):
+    """Returns a model whose predictions are far from equal."""
+    keras.utils.set_random_seed(1)
+    model = keras_gen.GPT(vocabulary=vocabulary, context=context, width=16, blocks=2, heads=2, seed=0, **more)
+    for variable in model.transformer.trainable_variables:
+        if len(variable.shape) > 1:
+            variable.assign(sharp * variable)
+    return model
+
+
+def rows(model, n=4):
+    return np.random.default_rng(0).integers(0, model.vocabulary, (n, model.context)).astype(np.int32)
+
+
+KINDS = pytest.mark.parametrize("kind", [{}, {"positions": "rotary"}, {"start": True}, {"num_classes": 3}], ids=str)
+
+
+def label(kind):
+    return {"label": 1} if "num_classes" in kind else {}
+
+
+@KINDS
+def test_a_token_leaves_what_comes_before_bit_equal_and_changes_what_comes_after(kind):
+    model = small(**kind)
+    token = rows(model)
+    given = {name: np.ones(len(token), np.int32) for name in label(kind)}
+    before = np.asarray(model.logits(token, False, **given))
+    for place in range(model.context):
+        changed = token.copy()
+        changed[:, place] = (changed[:, place] + 1) % model.vocabulary
+        after = np.asarray(model.logits(changed, False, **given))
+        np.testing.assert_array_equal(after[:, :place], before[:, :place])
+        assert np.abs(after[:, place:] - before[:, place:]).reshape(-1).min() >= 0
+        assert (np.abs(after[:, place:] - before[:, place:]).max(axis=(0, 2)) > 1e-4).all()
+
+
+@pytest.mark.parametrize("positions", ["learned", "rotary"])
+def test_the_order_of_earlier_tokens_matters(positions):
+    model = small(positions=positions)
+    a, b = (np.asarray(model.logits(np.int32([row]), False))[0, -1] for row in ([1, 2, 3, 4], [2, 1, 3, 4]))
+    assert np.abs(a - b).max() > 1e-2
+
+
+def test_rotary_attention_depends_on_distances_alone():
+    layer = keras_gen.layers.CausalSelfAttention(2, rotary=True)
+    x = tf.random.stateless_normal((1, 4, 16), (0, 1))
+    layer(x)
+    query, key = (part[0] for part in layer._parts(x, tf.range(4)[None])[:2])
+    later = [part[0] for part in layer._parts(x, tf.range(4)[None] + 7)[:2]]
+    scores, shifted = (np.einsum("qhd,khd->hqk", *pair) for pair in ((query, key), later))
+    np.testing.assert_allclose(scores, shifted, atol=1e-5)
+    np.testing.assert_allclose(
+        np.linalg.norm(query, axis=-1),
+        np.linalg.norm(layer._parts(x, tf.zeros((1, 4), tf.int32))[0][0], axis=-1),
+        rtol=1e-5,
+    )
+
+
+@pytest.mark.parametrize("positions", ["learned", "rotary"])
+def test_probabilities_of_all_strings_sum_to_one(positions):
+    model = small(context=3, start=True, positions=positions)
+    strings = np.array(list(product(range(5), repeat=3)), np.int32)
+    probability = np.exp(model.log_prob(strings).astype(np.float64))
+    assert probability.sum() == pytest.approx(1, abs=1e-5)
+    assert probability.max() > 3 / len(strings)
+
+
+def test_likelihood_is_the_sum_of_that_of_each_token_by_hand():
+    model = small()
+    token = np.random.default_rng(0).integers(0, 5, (3, model.context + 1)).astype(np.int32)
+    logits = np.asarray(model.logits(token[:, :-1], False), np.float64)
+    log_p = logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))
+    expected = np.take_along_axis(log_p, token[:, 1:, None], axis=-1).sum(axis=(1, 2))
+    np.testing.assert_allclose(model.log_prob(token), expected, rtol=1e-5)
+    model.compile()
+    loss = model.evaluate({"token": token}, verbose=0, return_dict=True)["loss"]
+    assert loss == pytest.approx(-expected.mean() / model.context, rel=1e-5)
+
+
+@pytest.mark.parametrize("vocabulary", [65, 512])
+def test_loss_at_the_beginning_is_that_of_equal_chances(vocabulary):
+    keras.utils.set_random_seed(0)
+    model = keras_gen.GPT(vocabulary=vocabulary, context=16)
+    token = np.random.default_rng(0).integers(0, vocabulary, (16, 17)).astype(np.int32)
+    assert -model.log_prob(token).mean() / 16 == pytest.approx(np.log(vocabulary), abs=0.15)
+
+
+def test_it_learns_one_batch_by_heart():
+    keras.utils.set_random_seed(0)
+    model = keras_gen.GPT(vocabulary=20, context=16, width=32, blocks=2, heads=2, warmup=10, learning_rate=3e-3)
+    model.compile()
+    token = np.random.default_rng(0).integers(0, 20, (4, 17)).astype(np.int32)
+    data = tf.data.Dataset.from_tensors({"token": token}).repeat(250)
+    history = model.fit(data, epochs=1, verbose=0).history
+    assert model.evaluate({"token": token}, verbose=0) < 0.05, history
+
+
+def test_matrices_decay_and_vectors_do_not():
+    model = keras_gen.GPT(
+        vocabulary=5, context=4, width=8, blocks=1, heads=2, warmup=0, learning_rate=0.1, weight_decay=0.5
+    )
+    optimizer = model.paper_optimizer()
+    variables = model.transformer.trainable_variables
+    optimizer.build(variables)
+    before = [np.asarray(variable) for variable in variables]
+    optimizer.apply([tf.zeros(variable.shape) for variable in variables], variables)
+    for old, variable in zip(before, variables, strict=True):
+        expected = old * (1 - 0.1 * 0.5) if old.ndim > 1 else old
+        np.testing.assert_allclose(np.asarray(variable), expected, rtol=1e-5, err_msg=variable.path)
+
+
+def test_learning_rate_rises_and_falls_to_a_tenth():
+    rate = keras_gen.GPT(vocabulary=5, learning_rate=0.1, warmup=10, decay=110).paper_optimizer()._learning_rate
+    found = [float(rate(step)) for step in (0, 5, 10, 60, 110, 500)]
+    np.testing.assert_allclose(found, [0, 0.05, 0.1, 0.055, 0.01, 0.01], atol=1e-6)
+    constant = keras_gen.GPT(vocabulary=5, learning_rate=0.1, warmup=10).paper_optimizer()._learning_rate
+    assert [float(constant(step)) for step in (10, 1000)] == pytest.approx([0.1, 0.1])
+
+
+# --- samples ---------------------------------------------------------------------------------------------------------
+
+
+@KINDS
+@pytest.mark.parametrize("how", [{}, {"temperature": 0.7, "top_k": 3}, {"top_p": 0.6}, {"temperature": 0}], ids=str)
+def test_with_caches_it_draws_the_same_tokens(kind, how):
+    model = small(**kind)
+    length = model.context if model.start else 3 * model.context
+    prompt = [1, 2]
+    made = [
+        model.generate(prompt, length, n=6, seed=3, cached=cached, **how, **label(kind)) for cached in (True, False)
+    ]
+    np.testing.assert_array_equal(*made)
+    assert (made[0][:, :2] == prompt).all() and made[0].shape == (6, length)
+    assert len(np.unique(made[0], axis=0)) > 1 or how.get("temperature") == 0
+
+
+@KINDS
+def test_tokens_are_drawn_by_the_models_own_law(kind):
+    """A chain of hand-made draws from full passes, the share of the likeliest first."""
+    model = small(**kind)
+    made = model.generate([1], model.context, n=3, seed=5, **label(kind))
+    shares = np.random.default_rng(5).random((3, model.context), np.float32)
+    for place in range(1, model.context):
+        seen = made[:, :place] if not model.start else np.c_[np.full(3, 5), made[:, :place]]
+        given = {name: np.ones(3, np.int32) for name in label(kind)}
+        logits = np.asarray(model.logits(seen.astype(np.int32), False, **given), np.float64)[:, -1]
+        for row in range(3):
+            order = np.argsort(-logits[row], kind="stable")
+            p = np.exp(logits[row][order] - logits[row].max())
+            wanted = order[np.searchsorted(np.cumsum(p) / p.sum(), shares[row, place], side="right")]
+            assert made[row, place] == wanted, (row, place)
+
+
+def test_beyond_the_context_it_goes_on_from_the_last_half_of_it():
+    model = small()
+    places = model.context + 1
+    made = model.generate([1], 2 * places, n=4, seed=0)
+    kept = places // 2
+    shares = np.random.default_rng(0).random((4, 2 * places), np.float32)
+    token = made[:, places - kept : places]
+    logits = np.asarray(model.logits(token, False))[:, -1]
+    next_one = chosen(tf.constant(logits), tf.constant(shares[:, places]), 1.0, 5, 1.0)
+    np.testing.assert_array_equal(made[:, places], next_one)
+    long = model.generate(made[0], 3 * places, n=2, seed=1)
+    np.testing.assert_array_equal(long[:, : 2 * places], made[:1].repeat(2, 0))
+    np.testing.assert_array_equal(long, model.generate(made[0], 3 * places, n=2, seed=1, cached=False))
+
+
+def test_ways_of_drawing():
+    logits = tf.math.log([[0.1, 0.5, 0.15, 0.25]])
+
+    def counts(temperature=1.0, top_k=4, top_p=1.0, n=1000):
+        share = (np.arange(n, dtype=np.float32) + 0.5) / n
+        made = chosen(tf.repeat(logits, n, 0), tf.constant(share), temperature, top_k, top_p)
+        return np.bincount(made, minlength=4) / n
+
+    np.testing.assert_allclose(counts(), [0.1, 0.5, 0.15, 0.25], atol=2e-3)
+    np.testing.assert_allclose(counts(temperature=0.0), [0, 1, 0, 0])
+    np.testing.assert_allclose(counts(top_k=1), [0, 1, 0, 0])
+    np.testing.assert_allclose(counts(top_k=2), [0, 2 / 3, 0, 1 / 3], atol=2e-3)
+    np.testing.assert_allclose(counts(top_p=0.49), [0, 1, 0, 0])
+    np.testing.assert_allclose(counts(top_p=0.51), [0, 2 / 3, 0, 1 / 3], atol=2e-3)
+    np.testing.assert_allclose(counts(top_p=1e-6), [0, 1, 0, 0])
+    sharp = np.array([0.1, 0.5, 0.15, 0.25]) ** 2
+    np.testing.assert_allclose(counts(temperature=0.5), sharp / sharp.sum(), atol=2e-3)
+    assert chosen(logits, tf.constant([1.0]), 1.0, 4, 1.0) == 0, "a share that rounds up to 1 is the least likely token"
+
+
+def test_one_beam_is_greedy_and_more_are_as_likely_or_likelier():
+    likelier = 0
+    for prompt in range(5):
+        model = small(sharp=5.0)
+        greedy = model.generate([prompt], 7, temperature=0)
+        np.testing.assert_array_equal(model.generate([prompt], 7, beams=1), greedy)
+        searched = model.generate([prompt], 7, n=5, beams=5)
+        scores = model.log_prob(searched)
+        assert (np.diff(scores) <= 1e-5).all(), "the best come first"
+        assert scores[0] >= model.log_prob(greedy)[0] - 1e-5
+        likelier += scores[0] > model.log_prob(greedy)[0] + 1e-3
+    assert likelier, "no prompt tells a search from greed"
+
+
+def test_as_many_beams_as_sequences_find_the_best_of_all():
+    model = small(vocabulary=3, context=4, sharp=6.0)
+    every = np.array([[1, *rest] for rest in product(range(3), repeat=4)], np.int32)
+    best = every[np.argsort(-model.log_prob(every), kind="stable")[:9]]
+    np.testing.assert_array_equal(model.generate([1], 5, n=9, beams=27), best)
+
+
+def test_text_in_text_out():
+    model = small(17, 8, tokenizer=LETTERS)
+    texts = model.generate("abc", 20, n=2, seed=1)
+    assert len(texts) == 2 and all(len(text) == 20 and text.startswith("abc") for text in texts)
+    assert texts != model.generate("abc", 20, n=2, seed=2)
+    np.testing.assert_array_equal(
+        [[ord(c) - 97 for c in text] for text in texts], model.generate([0, 1, 2], 20, n=2, seed=1)
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        ({"prompt": [5], "length": 4}, "from 0 to 4"),
+        ({"prompt": [1, 2, 3], "length": 2}, "length is 2"),
+        ({"prompt": "abc", "length": 9}, "no tokenizer"),
+        ({"prompt": [1], "length": 4, "temperature": -1}, "temperature -1"),
+        ({"prompt": [1], "length": 4, "top_p": 0}, "top_p 0"),
+        ({"prompt": [1], "length": 4, "top_k": 0}, "top_k 0"),
+        ({"prompt": [1], "length": 4, "label": 1}, "no labels"),
+        ({"prompt": [], "length": 4}, "empty"),
+        ({"prompt": [1], "length": 40, "beams": 2}, "at most 7"),
+    ],
+)
+def test_what_cannot_be_generated_is_said_in_one_line(arguments, said):
+    with pytest.raises(UsageError, match=said):
+        small().generate(**arguments)
+
+
+@pytest.mark.parametrize(
+    "arguments", [{"heads": 3}, {"positions": "none"}, {"context": 0}, {"tokenizer": LETTERS}], ids=str
+)
+def test_what_cannot_be_built_is_said_in_one_line(arguments):
+    with pytest.raises(UsageError):
+        keras_gen.GPT(**{"vocabulary": 5, "width": 16, "blocks": 1, **arguments})
+
+
+def test_tokens_out_of_range_are_refused_before_the_first_step():
+    model = small()
+    model.compile()
+    with pytest.raises(UsageError, match="set vocabulary"):
+        model.fit({"token": np.full((8, 7), 5)}, verbose=0)
+
+
+# --- exported files --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "kind", [{"tokenizer": LETTERS}, {"positions": "rotary", "start": True}], ids=["text", "start"]
+)
+def test_a_loop_in_numpy_around_exported_files_draws_the_same_tokens(kind, tmp_path):
+    """Of the example, around `step.onnx`; and the same loop around the TFLite file."""
+    model = small(17, 8, **kind)
+    onnx.export(model, tmp_path)
+    tflite.export(model, tmp_path)
+    example = runpy.run_path(str(EXAMPLE))
+    prompt = np.int32([3, 1])
+    lite = open_file(tmp_path / "model.tflite")
+    loops = [example["opened"](tmp_path / "step.onnx"), (partial(lite.run, "step"), lite.meta("step"))]
+    for how in ({"temperature": 0.0}, {"temperature": 0.9, "top_k": 6, "top_p": 0.9}):
+        expected = model.generate(prompt, 8, seed=4, **how)[0]
+        for step, meta in loops:
+            np.testing.assert_array_equal(example["generate"](step, meta, prompt, 8, seed=4, **how), expected)
+
+
+def test_a_text_and_its_file_say_the_same(tmp_path, capsys):
+    model = small(17, 8, tokenizer=LETTERS)
+    onnx.export(model, tmp_path)
+    runpy.run_path(str(EXAMPLE))["main"](
+        [str(tmp_path / "step.onnx"), "--prompt", "abc", "--length", "9", "--seed", "2"]
+    )
+    assert capsys.readouterr().out.strip() == model.generate("abc", 9, seed=2)[0]
+
+
+def test_average_and_trained_weights_are_not_mixed_up():
+    model = small(ema=0.5)
+    model.ema_transformer.set_weights([0.0 * weight for weight in model.ema_transformer.get_weights()])
+    np.testing.assert_allclose(model.log_prob(np.zeros((1, 7), np.int32)), -6 * np.log(5), rtol=1e-5)
+    assert difference([model.generate([1], 7, n=8)], [model.generate([1], 7, n=8, cached=False)]) == 0

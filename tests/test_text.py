@@ -1,0 +1,153 @@
+"""Text as data: tokenizers, windows, where texts come from, and the command line from a file to a continued prompt."""
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import shared
+
+import keras_gen
+from keras_gen.cli.main import main
+from keras_gen.errors import DamagedError, UsageError
+from keras_gen.feed import Windows
+from keras_gen.tokenizer import Tokenizer
+
+TEXT = "It was the best of times, it was the worst of times.\n" * 40
+SMALL = ("--set", "context=8", "--set", "width=8", "--set", "blocks=1", "--set", "heads=2", "--batch-size", "16")
+
+
+@pytest.fixture
+def path(tmp_path):
+    (tmp_path / "tale.txt").write_text(TEXT, encoding="utf-8")
+    return tmp_path / "tale.txt"
+
+
+@pytest.mark.parametrize("kind", ["characters", "bpe"])
+def test_a_tokenizer_gives_back_what_it_was_given_also_from_its_state(kind):
+    text = TEXT + "ünlikely characters: 😀\r\n\t  end"
+    made = Tokenizer.learned(text, kind, size=300)
+    again = Tokenizer(made.state)
+    for one in (made, again):
+        tokens = one.encode(text)
+        assert tokens.dtype == np.int32 and tokens.min() >= 0 and tokens.max() < one.size
+        assert one.decode(tokens) == text
+    assert again.size == made.size == (300 if kind == "bpe" else len(set(text)))
+    assert (len(made.encode(TEXT)) < 0.6 * len(TEXT)) == (kind == "bpe")
+
+
+def test_bytes_know_every_character_and_characters_say_which_they_do_not():
+    assert (pairs := Tokenizer.learned(TEXT, "bpe", 300)).decode(pairs.encode("ß😀")) == "ß😀"
+    with pytest.raises(UsageError, match="'ß' is none of the"):
+        Tokenizer.learned(TEXT).encode("beß")
+    for state in ("", "{}", "[1]", '{"model": 1}'):
+        with pytest.raises(DamagedError, match="tokenizer"):
+            Tokenizer(state)
+    for arguments in (("",), (TEXT, "words"), (TEXT, "bpe", 256)):
+        with pytest.raises(UsageError):
+            Tokenizer.learned(*arguments)
+
+
+def test_windows_are_rows_of_the_sequence_each_once_in_a_pass():
+    token = np.arange(23)
+    every = Windows(token, 5)
+    assert len(every) == 19 and every.shapes() == {"token": (None, 5)}
+    found = np.concatenate([batch["token"] for batch in every.dataset(4, seed=1).as_numpy_iterator()])
+    assert (np.diff(found, axis=1) == 1).all() and sorted(found[:, 0]) == list(range(19)) != list(found[:, 0])
+    apart = [batch["token"] for batch in Windows(token, 5, stride=4).dataset(3).as_numpy_iterator()]
+    np.testing.assert_array_equal(np.concatenate(apart)[:, 0], [0, 4, 8, 12, 16])
+    later = next(every.stream(4, seed=1, start=2).as_numpy_iterator())["token"]
+    np.testing.assert_array_equal(later, found[8:12])
+    with pytest.raises(UsageError, match="at least the 24"):
+        Windows(token, 24)
+
+
+def test_a_file_is_split_and_every_token_of_the_test_split_is_predicted_once(path):
+    train, test = (keras_gen.data.windows(path, split, 9) for split in ("train", "test"))
+    joined = train.tokenizer.decode(train.arrays["token"]) + test.tokenizer.decode(test.arrays["token"])
+    assert joined == TEXT and len(train.arrays["token"]) == int(0.9 * len(TEXT))
+    assert train.tokenizer.state == test.tokenizer.state
+    rows = np.concatenate([batch["token"] for batch in test.dataset(7).as_numpy_iterator()])
+    np.testing.assert_array_equal(rows[:, 1:].reshape(-1), test.arrays["token"][1 : 1 + 8 * len(rows)])
+    data = keras_gen.data.load(path, batch_size=5, length=9)
+    assert next(iter(data))["token"].shape == (5, 9) and data.examples.tokenizer.size == len(set(TEXT))
+
+
+def test_docstrings_of_pythons_library_are_there_without_a_network():
+    data = keras_gen.data.windows(length=33)
+    text = data.tokenizer.decode(data.arrays["token"])
+    assert len(text) > 500_000 and "Return" in text and text.isascii()
+    assert data.digest == keras_gen.data.windows("docstrings", length=33).digest
+
+
+def test_what_is_no_text_is_said_in_one_line(tmp_path, path):
+    (tmp_path / "latin.txt").write_bytes(b"\xff\xfe na\xefve")
+    (tmp_path / "empty.txt").write_text("")
+    for name, error, said in (
+        ("latin.txt", DamagedError, "not UTF-8"),
+        ("empty.txt", UsageError, "empty"),
+        ("absent.txt", UsageError, "cannot read"),
+    ):
+        with pytest.raises(error, match=said):
+            keras_gen.data.windows(tmp_path / name)
+    with pytest.raises(UsageError, match="expected at least 5000"):
+        keras_gen.data.windows(path, length=5000)
+    with pytest.raises(UsageError, match="length is 1"):
+        keras_gen.data.windows(path, length=1)
+
+
+def test_from_a_file_to_a_continued_prompt(path, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "gpt", "--data", str(path), "--steps", "6", *SMALL]) == 0
+    assert "rows of 9 tokens" in capsys.readouterr().out
+    card = json.loads((tmp_path / "saved_models/gpt/card.json").read_text())
+    assert card["data"]["token_shape"] == [9] and card["identity"]["configuration"]["vocabulary"] == len(set(TEXT))
+    assert (tmp_path / "saved_models/gpt/samples.txt").read_text().strip()
+    assert main(["train", "gpt", "--data", str(path), "--steps", "8", *SMALL]) == 0  # the same run goes on
+    assert "going on from step 6" in capsys.readouterr().out
+
+    model = keras_gen.load("gpt")
+    assert main(["sample", "gpt", "--prompt", "It", "--set", "length=30", "--set", "top_k=3", "--seed", "2"]) == 0
+    assert capsys.readouterr().out == model.generate("It", 30, seed=2, top_k=3)[0] + "\n"
+    for suffix in ("txt", "json", "png"):
+        assert main(["sample", "gpt", "-n", "2", "--prompt", "It", "--set", "length=30", "-o", f"x.{suffix}"]) == 0
+    both = model.generate("It", 30, n=2)
+    assert json.loads((tmp_path / "x.json").read_text()) == both
+    assert all(text in (tmp_path / "x.txt").read_text() for text in both)
+    with Image.open(tmp_path / "x.png") as picture:
+        assert 0.001 < (np.asarray(picture.convert("L")) < 100).mean() < 0.2
+
+    capsys.readouterr()
+    assert main(["evaluate", "gpt"]) == 0
+    found = json.loads((tmp_path / "saved_models/gpt/evaluation.json").read_text())["metrics"]
+    assert found["perplexity"] == pytest.approx(np.exp(found["nats_per_token"]))
+    assert found["nats_per_character"] == pytest.approx(found["nats_per_token"])
+    assert main(["sample", "gpt", "-o", "x.npz"]) != 0 and main(["sample", "gpt", "--set", "label=1"]) != 0
+
+
+def test_fine_tuning_keeps_the_tokenizer_and_begins_with_the_weights(path, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    pairs = ("--set", "tokenizer=bpe", "--set", "vocabulary=280")
+    assert main(["train", "gpt", "--data", str(path), "--steps", "2", *SMALL, *pairs]) == 0
+    (tmp_path / "other.txt").write_text("Call me Ishmael. 😀 " * 60)
+    more = ("--data", "other.txt", "--init-from", "gpt", "--output", "tuned", "--learning-rate", "0")
+    assert main(["train", "gpt", *more, "--steps", "1", *SMALL]) == 0
+    first, tuned = keras_gen.load("gpt"), keras_gen.load("tuned")
+    assert first.tokenizer == tuned.tokenizer and first.vocabulary == tuned.vocabulary > 257
+    for ours, theirs in zip(first.get_weights(), tuned.get_weights(), strict=True):
+        if ours.ndim > 1:
+            np.testing.assert_array_equal(ours, theirs)
+
+
+def test_shakespeare_is_what_its_readme_says():
+    data = keras_gen.data.windows(shared("tinyshakespeare.txt"))
+    assert data.tokenizer.size == 65 and len(data.arrays["token"]) == 1_003_854
+
+
+def test_images_are_refused_where_text_is_wanted_and_the_reverse(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "gpt", "--channels", "1", "--steps", "1"]) != 0
+    assert "takes text" in capsys.readouterr().err
+    assert main(["train", "gpt", "--set", "start=True", "--steps", "1"]) != 0
+    assert "have a beginning" in capsys.readouterr().err
+    assert main(["train", "dcgan", "--data", "docstrings", "--steps", "1"]) != 0
