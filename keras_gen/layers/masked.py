@@ -1,5 +1,7 @@
 """Convolutions that see only what comes before a place in the order of pixels."""
 
+import math
+
 import keras
 import numpy as np
 
@@ -62,3 +64,25 @@ class MaskedConv2D(keras.layers.Conv2D):
     def convolution_op(self, inputs, kernel):
         """Convolves with the part of the kernel that is seen."""
         return super().convolution_op(inputs, kernel * keras.ops.cast(self.mask(), kernel.dtype))
+
+    @property
+    def reach(self) -> tuple[int, int]:
+        """How many rows above a place, and columns to each side of it, are seen."""
+        return self.kernel_size[0] // 2, self.kernel_size[1] // 2
+
+    def of_window(self, window):
+        """Returns what this layer says of one row or a part of it, (B, 1, w, filters).
+
+        Args:
+            window: (B, reach + 1, w + 2 reach, inputs): the row and those above, and the columns to both sides.
+        """
+        kernel = (self.kernel * keras.ops.cast(self.mask(), self.kernel.dtype))[: window.shape[1]]
+        window, kernel = (keras.ops.cast(x, self.compute_dtype) for x in (window, kernel))
+        if window.shape[2] == kernel.shape[1]:  # one place: a product of matrices
+            size = math.prod(kernel.shape[:3])
+            output = keras.ops.reshape(window, (-1, size)) @ keras.ops.reshape(kernel, (size, -1))
+            output = output[:, None, None]
+        else:
+            output = keras.ops.conv(window, kernel, 1, "valid")
+        output = output + keras.ops.cast(self.bias, output.dtype) if self.use_bias else output
+        return self.activation(output)

@@ -15,6 +15,7 @@ from keras_gen.errors import UsageError
 from keras_gen.losses import mean, per_example
 from keras_gen.model import GenerativeModel, Player
 from keras_gen.networks import pixel as networks
+from keras_gen.networks import raster
 from keras_gen.networks.build import call
 from keras_gen.signature import Signature, signature
 
@@ -185,6 +186,19 @@ class PixelCNN(GenerativeModel):
             keep: float32 (B,), how many, in the order of rows, pixels and channels.
             **given: the conditions.
         """
+        height, width, channels = self.image_shape
+
+        def fill(output, row, column, channel):
+            logits = output[..., channel * self.outputs : (channel + 1) * self.outputs]
+            share, old = (tf.slice(x, [0, row, column, channel], [-1, 1, 1, 1]) for x in (noise, known))
+            made = self.quantile(logits, 0.5 * (share[..., 0] + 1.0))[..., None]
+            place = tf.cast((row * width + column) * channels + channel, tf.float32)
+            return tf.where(tf.reshape(place < keep, (-1, 1, 1, 1)), old, made)
+
+        return raster.visited(self.inference("pixels"), self.image_shape, given, fill, tf.shape(noise)[0])
+
+    def drawn_naively(self, noise: tf.Tensor, known: tf.Tensor, keep: tf.Tensor, **given: tf.Tensor) -> tf.Tensor:
+        """Draws the same with one pass over the whole image for each value: what `drawn` is measured against."""
         size = math.prod(self.image_shape)
         share = 0.5 * (noise + 1.0)
         place = tf.reshape(tf.range(size, dtype=tf.float32), (1, *self.image_shape))

@@ -9,6 +9,8 @@ from keras import layers
 from keras_gen.layers import MaskedConv2D
 from keras_gen.networks.build import in_float32, network
 
+LINK = "link_"  # begins the names of the layers from a vertical stack to a horizontal one
+
 
 @network
 def pixel_cnn(
@@ -71,7 +73,7 @@ def _gated(image, masked, bias, width, blocks, first, kernel):
         # The first layer leaves its own row, and its own pixel, out; what follows has left them out already.
         down = masked(2 * width, size, "vertical" if block else "above")(down)
         row = masked(2 * width, (1, size), "B" if block else "A", parts=2)(across)
-        both = layers.Add()([row, layers.Conv2D(2 * width, 1)(down)])
+        both = layers.Add()([row, layers.Conv2D(2 * width, 1, name=f"{LINK}{block}")(down)])
         down, both = (_gate(bias(x) if bias else x) for x in (down, both))
         both = masked(width, 1)(both)
         across = layers.Add()([across, both]) if block else both

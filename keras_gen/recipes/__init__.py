@@ -98,8 +98,8 @@ DATA: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "learning_rate": {"d": 4e-4, "g": 1e-3},
         "settings": {"architecture": "conv", "n_critic": 1, "width": 32, "ema": 0.99},
     },
-    ("dcgan", "cifar10_subset"): {**FEW, "epochs": 60},
-    ("dcgan", "lfw_faces"): {**FEW, "epochs": 40},
+    ("dcgan", "cifar10_subset"): {**FEW, "epochs": 40},
+    ("dcgan", "lfw_faces"): {**FEW, "epochs": 20},
     ("dcgan", "fashion_mnist"): {"settings": {"width": 64}},
     # The small configuration of a well-known script (nanoGPT's, for a CPU): 4 blocks of 4 heads and 128 features.
     ("gpt", "tinyshakespeare"): {"batch_size": 12, "steps": 2000, "settings": {"context": 64, "decay": 2000}},
