@@ -45,7 +45,7 @@ BUGS = (
     Bug(
         "PixelCNN: the vertical stack stays unheard",
         "networks/pixel.py",
-        "both = layers.Add()([row, layers.Conv2D(2 * width, 1)(down)])",
+        'both = layers.Add()([row, layers.Conv2D(2 * width, 1, name=f"{LINK}{block}")(down)])',
         "both = row",
         (PIXELS + "gates_leave_no_pixel_before_a_place_unseen_and_one_stack_does",),
     ),
@@ -62,6 +62,27 @@ BUGS = (
         "tf.where(share < tf.sigmoid(-logits[..., 0]), -1.0, 1.0)",
         "tf.where(share < tf.sigmoid(logits[..., 0]), -1.0, 1.0)",
         (PIXELS + "samples_follow_the_law",),
+    ),
+    Bug(
+        "PixelCNN: rows in the caches stay where they are",
+        "networks/raster.py",
+        "return tf.concat([state[:, 1:], tf.zeros_like(state[:, :1])], axis=1)",
+        "return state",
+        (PIXELS + "places_one_by_one_are_the_pixels_of_full_passes[gates of larger kernels]",),
+    ),
+    Bug(
+        "PixelCNN: the vertical stack is heard a column late",
+        "networks/raster.py",
+        "here = [_cut(link, 0, column, 1, 1) for link in links]",
+        "here = [_cut(link, 0, tf.maximum(column - 1, 0), 1, 1) for link in links]",
+        (PIXELS + "places_one_by_one_are_the_pixels_of_full_passes[gates]",),
+    ),
+    Bug(
+        "PixelCNN: caches keep a place's first channel only",
+        "networks/raster.py",
+        "last = tf.where(place, tf.cast(x, old.dtype), old[:, -1:])",
+        "last = tf.where(place & (old[:, -1:] == 0), tf.cast(x, old.dtype), old[:, -1:])",
+        (PIXELS + "places_one_by_one_are_the_pixels_of_full_passes[color]",),
     ),
     Bug(
         "VAE: sign of the KL",

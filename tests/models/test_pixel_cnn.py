@@ -2,6 +2,7 @@
 
 import itertools
 import math
+from functools import partial
 
 import keras
 import numpy as np
@@ -110,6 +111,30 @@ def test_samples_are_as_likely_step_by_step_as_at_once(levels, shape):
         steps += np.log(probability[range(6), np.rint(0.5 * (value + 1) * (levels - 1)).astype(int)])
         partial[(slice(None), *place)] = value
     np.testing.assert_allclose(model.log_prob(image), steps, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        {"image_shape": (5, 6, 1)},
+        {"image_shape": (6, 4, 1), "kernel": 5, "first": 7},
+        {"image_shape": (5, 6, 1), "gated": False},
+        {"image_shape": (3, 4, 3), "levels": 5},
+        {"image_shape": (3, 4, 3), "levels": 5, "gated": False, "kernel": 1},
+        {"image_shape": (4, 4, 1), "num_classes": 3},
+    ],
+    ids=["gates", "gates of larger kernels", "one stack", "color", "one color stack", "labels"],
+)
+def test_places_one_by_one_are_the_pixels_of_full_passes(arguments):
+    model, rng = shaken(**arguments), np.random.default_rng(0)
+    noise = rng.uniform(-1, 1, (16, *model.image_shape)).astype(np.float32)
+    known = model.value(model.level(rng.uniform(-1, 1, noise.shape)))
+    keep = tf.constant(rng.integers(0, noise[0].size + 1, 16), tf.float32)
+    given = {"label": tf.range(16) % 3} if model.num_classes else {}
+    ways = (model.drawn, model.drawn_naively)
+    fast, slow = (tf.function(partial(way), autograph=False)(noise, known, keep, **given) for way in ways)
+    np.testing.assert_array_equal(fast, slow)
+    assert len(np.unique(fast, axis=0)) == 16 and np.std(fast) > 0.3
 
 
 def test_samples_follow_the_law():
