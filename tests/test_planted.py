@@ -64,6 +64,13 @@ BUGS = (
         (PIXELS + "samples_follow_the_law",),
     ),
     Bug(
+        "PixelCNN: the lowest level has only what is near it",
+        "models/pixel_cnn.py",
+        "probability = tf.where(level == 0, tf.math.log_sigmoid(above), inside)",
+        "probability = inside",
+        (PIXELS + "the_probabilities_of_all_images_of_a_mixture_sum_to_1_and_are_those_of_logistic_laws",),
+    ),
+    Bug(
         "PixelCNN: rows in the caches stay where they are",
         "networks/raster.py",
         "return tf.concat([state[:, 1:], tf.zeros_like(state[:, :1])], axis=1)",

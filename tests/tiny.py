@@ -410,7 +410,16 @@ ROWS = {
     ),
     "pixel_cnn-color": (
         "pixel_cnn",
-        lambda: {"image_shape": (8, 8, 3), "levels": 5, "width": 6, "blocks": 1, "first": 3, "seed": 4},
+        lambda: {
+            "image_shape": (8, 8, 3),
+            "levels": 5,
+            "likelihood": "mixture",
+            "mixtures": 3,
+            "width": 6,
+            "blocks": 1,
+            "first": 3,
+            "seed": 4,
+        },
     ),
 }
 

@@ -19,6 +19,9 @@ from keras_gen.networks import raster
 from keras_gen.networks.build import call
 from keras_gen.signature import Signature, signature
 
+LIKELIHOODS = ("categorical", "mixture")
+SMALLEST_LOG_SCALE = -7.0
+
 
 @keras.saving.register_keras_serializable("keras_gen")
 class PixelCNN(GenerativeModel):
@@ -35,6 +38,9 @@ class PixelCNN(GenerativeModel):
         kernel: side of the others, odd.
         gated: the gated PixelCNN, whose vertical and horizontal stacks leave no pixel before a place unseen; without,
             the first one of ReLUs, with its blind spot.
+        likelihood: of a channel with more than two levels: `"categorical"`, a probability for each, or `"mixture"`, of
+            logistic laws that are cut into levels, so that neighbors are alike.
+        mixtures: logistic laws in a mixture.
         binarize: with two levels: `"stochastic"` draws each pixel anew at every step with its gray level as
             probability, `"threshold"` cuts at one half.
         num_classes: number of classes that the network is told; `None` is none.
@@ -52,9 +58,11 @@ class PixelCNN(GenerativeModel):
 
     Reference:
         van den Oord, Kalchbrenner and Kavukcuoglu, "Pixel Recurrent Neural Networks", 2016, arXiv:1601.06759; gates and
-        labels: van den Oord et al., "Conditional Image Generation with PixelCNN Decoders", 2016, arXiv:1606.05328.
+        labels: van den Oord et al., "Conditional Image Generation with PixelCNN Decoders", 2016, arXiv:1606.05328;
+    mixtures: Salimans et al., "PixelCNN++", 2017, arXiv:1701.05517.
 
-    Deviations: Adam 1e-3 in place of RMSProp.
+    Deviations: Adam 1e-3 in place of RMSProp. Each channel has a mixture of its own, which sees the channels before it
+    through the masks, in place of one for a pixel with means that depend on them linearly.
     """
 
     density = "exact"
@@ -69,6 +77,8 @@ class PixelCNN(GenerativeModel):
         first: int = 7,
         kernel: int = 3,
         gated: bool = True,
+        likelihood: str = "categorical",
+        mixtures: int = 10,
         binarize: str = "stochastic",
         num_classes: int | None = None,
         **kwargs: Any,
@@ -83,7 +93,10 @@ class PixelCNN(GenerativeModel):
                 raise UsageError(f"{name} is {side}; expected an odd number, which has a middle")
         if positive("width", width) % self.image_shape[-1]:
             raise UsageError(f"width is {width}; expected a multiple of the {self.image_shape[-1]} channels")
-        self.levels, self.outputs = levels, 1 if levels == 2 else levels
+        self.levels, self.mixed = levels, choice("likelihood", likelihood, LIKELIHOODS) == "mixture"
+        if self.mixed and levels == 2:
+            raise UsageError("likelihood='mixture' is of more than two levels; give levels=256, or leave it out")
+        self.outputs = 3 * positive("mixtures", mixtures) if self.mixed else 1 if levels == 2 else levels
         self.pixels = networks.pixel_cnn(
             image_shape=self.image_shape,
             outputs=self.outputs,
@@ -119,7 +132,27 @@ class PixelCNN(GenerativeModel):
         if self.levels == 2:
             on = 0.5 * (image + 1.0)
             return -per_example(tf.nn.sigmoid_cross_entropy_with_logits(on, logits[..., 0]))
+        if self.mixed:
+            return per_example(tf.reduce_logsumexp(self.log_mixture(image, logits), axis=-1))
         return -per_example(tf.nn.sparse_softmax_cross_entropy_with_logits(self.level(image), logits))
+
+    def log_mixture(self, image: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """Returns the log-probabilities of the laws of a mixture together with the pixels, (B, H, W, C, mixtures)."""
+        weight, mean, scale = self.laws_of(logits)
+        half = 1.0 / (self.levels - 1)  # of a step from level to level
+        above, below = ((image[..., None] - mean + side) / scale for side in (half, -half))
+        # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)); the end levels have all that is beyond.
+        inside = (
+            tf.math.log_sigmoid(above) + tf.math.log_sigmoid(-below) + tf.math.log(-tf.math.expm1(-2 * half / scale))
+        )
+        level = self.level(image)[..., None]
+        probability = tf.where(level == 0, tf.math.log_sigmoid(above), inside)
+        return weight + tf.where(level == self.levels - 1, tf.math.log_sigmoid(-below), probability)
+
+    def laws_of(self, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns log-weights, means and scales, each (..., mixtures)."""
+        weight, mean, scale = tf.split(logits, 3, axis=-1)
+        return tf.nn.log_softmax(weight), mean, tf.exp(tf.maximum(scale, SMALLEST_LOG_SCALE))
 
     def observed(self, image: tf.Tensor, training: bool) -> tf.Tensor:
         """Returns what the likelihood is of: images in [-1, 1] whose values are levels."""
@@ -138,7 +171,11 @@ class PixelCNN(GenerativeModel):
         return tf.cast(level, tf.float32) * (2.0 / (self.levels - 1)) - 1.0
 
     def logits(self, image: tf.Tensor, training: bool, **given: tf.Tensor) -> tf.Tensor:
-        """Returns the logits of the values of images, (B, H, W, C, levels), or (B, H, W, C, 1) of the upper of two."""
+        """Returns what is said of the values of images, (B, H, W, C, outputs).
+
+        It is a logit for each level; with two levels that of the upper one alone; of a mixture the logits of the laws'
+        weights, their means and the logarithms of their scales.
+        """
         given = {name: tf.convert_to_tensor(value) for name, value in {"image": image, **given}.items()}
         output = call(self.network("pixels", training), given, training)
         return tf.reshape(output, (-1, *self.image_shape, self.outputs))
@@ -189,9 +226,9 @@ class PixelCNN(GenerativeModel):
         height, width, channels = self.image_shape
 
         def fill(output, row, column, channel):
-            logits = output[..., channel * self.outputs : (channel + 1) * self.outputs]
+            logits = output[:, 0, 0, channel * self.outputs : (channel + 1) * self.outputs]
             share, old = (tf.slice(x, [0, row, column, channel], [-1, 1, 1, 1]) for x in (noise, known))
-            made = self.quantile(logits, 0.5 * (share[..., 0] + 1.0))[..., None]
+            made = tf.reshape(self.quantile(logits, 0.5 * (share[:, 0, 0, 0] + 1.0)), (-1, 1, 1, 1))
             place = tf.cast((row * width + column) * channels + channel, tf.float32)
             return tf.where(tf.reshape(place < keep, (-1, 1, 1, 1)), old, made)
 
@@ -215,10 +252,15 @@ class PixelCNN(GenerativeModel):
         )[1]
 
     def quantile(self, logits: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-        """Returns the values in [-1, 1] below which lie shares (B, H, W, C) in [0, 1) of the probability."""
+        """Returns the values in [-1, 1] below which lie shares in [0, 1) of the probability; logits (..., outputs)."""
         if self.levels == 2:
             return tf.where(share < tf.sigmoid(-logits[..., 0]), -1.0, 1.0)
-        below = tf.cumsum(tf.nn.softmax(logits), axis=-1)[..., :-1]
+        if self.mixed:
+            weight, mean, scale = (value[..., None] for value in self.laws_of(logits))
+            ends = self.value(tf.range(self.levels - 1)) + 1.0 / (self.levels - 1)  # of all levels but the last
+            below = tf.reduce_sum(tf.exp(weight) * tf.sigmoid((ends - mean) / scale), axis=-2)
+        else:
+            below = tf.cumsum(tf.nn.softmax(logits), axis=-1)[..., :-1]
         level = tf.reduce_sum(tf.cast(below <= share[..., None], tf.float32), axis=-1)
         return level * (2.0 / (self.levels - 1)) - 1.0
 

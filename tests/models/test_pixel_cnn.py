@@ -50,6 +50,28 @@ def test_the_probabilities_of_all_images_of_three_levels_in_three_channels_sum_t
     assert total == pytest.approx(1, abs=1e-5)
 
 
+def test_the_probabilities_of_all_images_of_a_mixture_sum_to_1_and_are_those_of_logistic_laws():
+    model = shaken(image_shape=(1, 2, 3), levels=3, likelihood="mixture", mixtures=2)
+    images = np.array(list(itertools.product([-1.0, 0.0, 1.0], repeat=6)), np.float32).reshape(-1, 1, 2, 3)
+    assert np.exp(model.log_prob(images).astype(np.float64)).sum() == pytest.approx(1, abs=1e-5)
+    logits = np.zeros((1, 1, 1, 1, 6), np.float32)
+    logits[..., 2:] = [0.2, -0.4, -1.0, 0.5]  # means, logarithms of scales
+    for value, ends in ((-1.0, (-np.inf, -0.5)), (0.0, (-0.5, 0.5)), (1.0, (0.5, np.inf))):
+        low, high = (1 / (1 + np.exp(-(end - np.float64([0.2, -0.4])) / np.exp([-1.0, 0.5]))) for end in ends)
+        found = model.log_mixture(tf.fill((1, 1, 1, 1), value), tf.constant(logits))
+        np.testing.assert_allclose(np.exp(found)[0, 0, 0, 0], 0.5 * (high - low), atol=1e-6)
+
+
+def test_a_narrow_law_far_away_has_a_finite_likelihood_and_a_slope():
+    model = keras_gen.PixelCNN(image_shape=(1, 1, 1), levels=256, likelihood="mixture", mixtures=1)
+    logits = tf.Variable([[[[[0.0, 0.9, -9.0]]]]])
+    with tf.GradientTape() as tape:
+        found = model.log_mixture(tf.fill((1, 1, 1, 1), -0.2), logits)
+    assert np.isfinite(found).all() and -2000 < float(found[0, 0, 0, 0, 0]) < -100
+    slope = tape.gradient(found, logits)[0, 0, 0, 0]
+    assert np.isfinite(slope).all() and slope[1] < -100, "the mean is to come nearer"
+
+
 @pytest.mark.parametrize("gated", [True, False])
 @pytest.mark.parametrize(("shape", "levels"), [((5, 4, 1), 2), ((3, 3, 3), 4)])
 def test_no_logit_sees_its_own_value_or_a_later_one(gated, shape, levels):
@@ -122,8 +144,9 @@ def test_samples_are_as_likely_step_by_step_as_at_once(levels, shape):
         {"image_shape": (3, 4, 3), "levels": 5},
         {"image_shape": (3, 4, 3), "levels": 5, "gated": False, "kernel": 1},
         {"image_shape": (4, 4, 1), "num_classes": 3},
+        {"image_shape": (3, 3, 3), "levels": 16, "likelihood": "mixture", "mixtures": 2},
     ],
-    ids=["gates", "gates of larger kernels", "one stack", "color", "one color stack", "labels"],
+    ids=["gates", "gates of larger kernels", "one stack", "color", "one color stack", "labels", "mixture"],
 )
 def test_places_one_by_one_are_the_pixels_of_full_passes(arguments):
     model, rng = shaken(**arguments), np.random.default_rng(0)
