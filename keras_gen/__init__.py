@@ -25,8 +25,10 @@ _MODULES = (
     "metrics",
     "monitors",
     "networks",
+    "optimizers",
     "outliers",
     "random",
+    "tokenizer",
 )
 _NAMES = {
     **{cls: module for module, cls in MODELS.values()},

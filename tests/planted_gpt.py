@@ -30,17 +30,17 @@ BUGS = (
         (GPT + "the_order_of_earlier_tokens_matters[learned]",),
     ),
     Bug(
-        "GPT: rotary values instead of rotary keys",
+        "GPT: rotary queries and plain keys",
         "layers/attention.py",
-        "for part in (query, key)), value)",
-        "for part in (query,)), key, value)",
+        "turned = [_turned(part, places) if self.rotary else part for part in (query, key)]",
+        "turned = [_turned(query, places) if self.rotary else query, key]",
         (GPT + "rotary_attention_depends_on_distances_alone",),
     ),
     Bug(
-        "GPT: the cache is written a place late",
+        "GPT: the cache is written a place early",
         "layers/attention.py",
-        "here = ops.cast(places[None] == position[:, None]",
-        "here = ops.cast(places[None] == position[:, None] + 1",
+        "place = tf.stack([row, head, tf.repeat(position, heads)], axis=1)",
+        "place = tf.stack([row, head, tf.maximum(tf.repeat(position, heads) - 1, 0)], axis=1)",
         (GPT + "with_caches_it_draws_the_same_tokens", GPT + "a_loop_in_numpy_around_exported_files_draws_the_same"),
     ),
     Bug(

@@ -91,7 +91,7 @@ class CausalSelfAttention(layers.Layer):
 
         Args:
             x: (B, 1, width).
-            keys: (B, T, heads, width / heads), of which those before the place are right.
+            keys: (B, heads, T, width / heads), of which those before the place are right.
             values: the same.
             position: int32 (B,), the place, below T.
 
@@ -99,23 +99,23 @@ class CausalSelfAttention(layers.Layer):
             The output (B, 1, width), and the caches with this place.
         """
         query, key, value = self._parts(x, position[:, None])
-        places = ops.arange(keys.shape[1])
-        here = ops.cast(places[None] == position[:, None], keys.dtype)[:, :, None, None]
-        keys = keys * (1 - here) + ops.cast(key, keys.dtype) * here
-        values = values * (1 - here) + ops.cast(value, values.dtype) * here
-        seen = (places[None] <= position[:, None])[:, None, None]
+        keys, values = (_written(old, new, position) for old, new in ((keys, key), (values, value)))
+        seen = (ops.arange(keys.shape[2])[None] <= position[:, None])[:, None, None]
         return self._attended(query, ops.cast(keys, x.dtype), ops.cast(values, x.dtype), seen, False), keys, values
 
     def _parts(self, x, places):
+        """Returns queries, keys and values, each (B, heads, T, width / heads)."""
         split = ops.reshape(self.project(x), (*_sizes(x), 3, self.heads, x.shape[-1] // self.heads))
         query, key, value = (split[:, :, part] for part in range(3))
-        return (*(_turned(part, places) if self.rotary else part for part in (query, key)), value)
+        turned = [_turned(part, places) if self.rotary else part for part in (query, key)]
+        return [ops.transpose(part, (0, 2, 1, 3)) for part in (*turned, value)]
 
     def _attended(self, query, key, value, seen, training):
         """Mixes the values; `seen` is broadcast to (B, heads, places that look, places that are looked at)."""
-        scores = ops.einsum("bqhd,bkhd->bhqk", query, key) / query.shape[-1] ** 0.5
+        scores = tf.matmul(query, key, transpose_b=True) / query.shape[-1] ** 0.5
         weights = tf.nn.softmax(ops.where(seen, ops.cast(scores, "float32"), -1e9))
-        mixed = ops.einsum("bhqk,bkhd->bqhd", self.lost(ops.cast(weights, value.dtype), training=training), value)
+        mixed = tf.matmul(self.lost(ops.cast(weights, value.dtype), training=training), value)
+        mixed = ops.transpose(mixed, (0, 2, 1, 3))
         return self.merge(ops.reshape(mixed, (*_sizes(mixed), self.heads * value.shape[-1])))
 
     def get_config(self):
@@ -179,6 +179,15 @@ def _dense(units, spread, policy, **more):
 
 def _sizes(x):
     return ops.shape(x)[0], ops.shape(x)[1]
+
+
+def _written(cache, new, position):
+    """Writes what is new, (B, heads, 1, d), at a place of each row of a cache (B, heads, T, d)."""
+    heads = cache.shape[1]
+    row = tf.repeat(tf.range(tf.shape(cache)[0]), heads)
+    head = tf.tile(tf.range(heads), tf.shape(cache)[:1])
+    place = tf.stack([row, head, tf.repeat(position, heads)], axis=1)  # (B * heads, 3)
+    return tf.tensor_scatter_nd_update(cache, place, tf.cast(tf.reshape(new, (-1, new.shape[-1])), cache.dtype))
 
 
 def _turned(x, places, base=10_000.0):

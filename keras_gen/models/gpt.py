@@ -296,13 +296,14 @@ class GPT(GenerativeModel):
 
     def _continued(self, tokens, length, shares, how, given, cached):
         """Goes on from window to window; each begins with what is kept of the one before."""
-        if "decode" not in self._compiled_functions:
+        name = "decode" if cached else "decode without caches"
+        if name not in self._compiled_functions:
             whole, part = (tf.TensorSpec((None, None), kind) for kind in (tf.int32, tf.float32))
-            count, number, yes = (tf.TensorSpec((), kind) for kind in (tf.int32, tf.float32, tf.bool))
+            count, number = (tf.TensorSpec((), kind) for kind in (tf.int32, tf.float32))
             of_row = {name: tf.TensorSpec((None,), tf.int32) for name in given}
-            self._compiled_functions["decode"] = tf.function(
-                partial(self._decoded),  # TensorFlow counts tracings by code, and would warn of many models
-                input_signature=[whole, count, part, number, count, number, of_row, yes],
+            self._compiled_functions[name] = tf.function(
+                partial(self._decoded, cached),  # TensorFlow counts tracings by code, and would warn of many models
+                input_signature=[whole, count, part, number, count, number, of_row],
                 autograph=False,
             )
         done, known, first = self._window(tokens, length), tokens.shape[1], 0
@@ -314,8 +315,8 @@ class GPT(GenerativeModel):
             window = done[:, first : first + places]
             if window.shape[1] > known - first:
                 end = first + window.shape[1]
-                done[:, first:end] = self._compiled_functions["decode"](
-                    window, tf.constant(known - first), shares[:, first:end], *how, given, tf.constant(cached)
+                done[:, first:end] = self._compiled_functions[name](
+                    window, tf.constant(known - first), shares[:, first:end], *how, given
                 ).numpy()
                 known = end
             if known >= length:
@@ -324,7 +325,7 @@ class GPT(GenerativeModel):
     def _window(self, tokens, length):
         return np.concatenate([tokens, np.zeros((len(tokens), length - tokens.shape[1]), np.int32)], axis=1)
 
-    def _decoded(self, tokens, known, shares, temperature, top_k, top_p, given, cached):
+    def _decoded(self, cached, tokens, known, shares, temperature, top_k, top_p, given):
         """Draws what follows the first `known` columns of tokens (B, T), place by place."""
         rows, columns = tf.shape(tokens)[0], tf.shape(tokens)[1]
         start = tf.fill((rows, 1), self.vocabulary)[:, : int(self.start)]
@@ -338,36 +339,30 @@ class GPT(GenerativeModel):
             token = tf.where(place + ahead < known, seen[:, column], token)
             return tf.where(tf.range(tf.shape(seen)[1])[None] == column, token[:, None], seen)
 
-        def with_caches(place, seen, keys, values):
+        def with_caches(place, seen, caches):
             now = {"token": seen[:, place], **given}
-            logits, keys, values = networks.step(net, now, tf.fill((rows,), place), keys, values)
-            return place + 1, draw(place, seen, logits[:, : self.vocabulary]), keys, values
+            logits, caches = networks.step(net, now, tf.fill((rows,), place), caches)
+            return place + 1, draw(place, seen, logits[:, : self.vocabulary]), caches
 
         def without(place, seen):
             logits = call(net, {"token": seen[:, : place + 1], **given}, training=False)[:, place]
             return place + 1, draw(place, seen, logits)
 
-        last, free = columns - ahead, tf.TensorShape([None, None])
-        caches = tf.zeros((rows, *self.caches()))
-        shape = tf.TensorShape([None, *self.caches()])
-
-        def fast():
-            return tf.while_loop(
-                lambda place, *_: place < last,
-                with_caches,
-                [tf.constant(0), seen, caches, caches],
-                [tf.TensorShape([]), free, shape, shape],
-            )[1]
-
-        def slow():
+        last, one, free = columns - ahead, tf.TensorShape([]), tf.TensorShape([None, None])
+        if not cached:
             begin = tf.maximum(known - ahead, 0)
-            return tf.while_loop(lambda place, _: place < last, without, [begin, seen], [tf.TensorShape([]), free])[1]
-
-        return tf.cond(cached, fast, slow)[:, int(self.start) :]
+            seen = tf.while_loop(lambda place, _: place < last, without, [begin, seen], [one, free])[1]
+            return seen[:, int(self.start) :]
+        empty, shape = tf.zeros((rows, *self.caches()[1:])), tf.TensorShape([None, *self.caches()[1:]])
+        values, shapes = ([(part, part)] * self.blocks for part in (empty, shape))
+        seen = tf.while_loop(
+            lambda place, *_: place < last, with_caches, [tf.constant(0), seen, values], [one, free, shapes]
+        )[1]
+        return seen[:, int(self.start) :]
 
     def caches(self) -> tuple[int, ...]:
-        """Returns the shape of a row's keys, and of its values: (blocks, context, heads, features of a head)."""
-        return (self.blocks, self.context, *self.head)
+        """Returns the shape of a row's keys, and of its values: (blocks, heads, context, features of a head)."""
+        return (self.blocks, self.head[0], self.context, self.head[1])
 
     def _beams(self, tokens, length, beams, given):
         """Returns the likeliest sequences of a beam search, (n, length), for one prompt."""
@@ -411,8 +406,9 @@ class GPT(GenerativeModel):
             return {"logits": self.logits(token, False, **given)}
 
         def step(token, position, keys, values, **given):
-            now = {"token": token, **given}
-            logits, keys, values = networks.step(net, now, position, keys, values)
+            caches = list(zip(*(tf.unstack(part, axis=1) for part in (keys, values)), strict=True))
+            logits, caches = networks.step(net, {"token": token, **given}, position, caches)
+            keys, values = (tf.stack(part, axis=1) for part in zip(*caches, strict=True))
             return {"logits": logits[:, : self.vocabulary], "new_keys": keys, "new_values": values}
 
         caches, places = {name: (None, *self.caches()) for name in ("keys", "values")}, f"classes {self.context}"

@@ -1,10 +1,10 @@
 """Networks over sequences of tokens."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-from keras import layers, ops
+from keras import layers
 
 from keras_gen.layers.attention import SPREAD, Positions, TransformerBlock
 from keras_gen.networks.build import network
@@ -56,15 +56,16 @@ def decoder(
     return keras.Model(inputs, embedding(x, reverse=True)[..., :outputs], name="network")
 
 
-def step(net: keras.Model, given: Mapping[str, Any], position: Any, keys: Any, values: Any) -> tuple[Any, Any, Any]:
+def step(
+    net: keras.Model, given: Mapping[str, Any], position: Any, caches: Sequence[tuple[Any, Any]]
+) -> tuple[Any, list[tuple[Any, Any]]]:
     """Computes what `decoder` says of one place in each row.
 
     Args:
         net: of `decoder`.
         given: `token`, int32 (B,), and `label`.
         position: int32 (B,), the place of the token.
-        keys: (B, blocks, context, heads, width / heads), of the places before.
-        values: the same.
+        caches: of each block keys and values of the places before, both (B, heads, context, width / heads).
 
     Returns:
         Logits (B, vocabulary) of the token after it, of which the first `outputs` count, and the caches with it.
@@ -76,8 +77,8 @@ def step(net: keras.Model, given: Mapping[str, Any], position: Any, keys: Any, v
     if "classes" in named:
         x = x + named["classes"](given["label"])[:, None]
     made = []
-    for block in range(keys.shape[1]):
-        x, *caches = named[f"block_{block}"].step(x, keys[:, block], values[:, block], position)
-        made.append(caches)
+    for block, (keys, values) in enumerate(caches):
+        x, keys, values = named[f"block_{block}"].step(x, keys, values, position)
+        made.append((keys, values))
     logits = named["tokens"](named["norm"](x), reverse=True)[:, 0]
-    return logits, *(ops.stack(part, axis=1) for part in zip(*made, strict=True))
+    return logits, made

@@ -69,7 +69,7 @@ def test_rotary_attention_depends_on_distances_alone():
     layer(x)
     query, key = (part[0] for part in layer._parts(x, tf.range(4)[None])[:2])
     later = [part[0] for part in layer._parts(x, tf.range(4)[None] + 7)[:2]]
-    scores, shifted = (np.einsum("qhd,khd->hqk", *pair) for pair in ((query, key), later))
+    scores, shifted = (np.einsum("hqd,hkd->hqk", *pair) for pair in ((query, key), later))
     np.testing.assert_allclose(scores, shifted, atol=1e-5)
     np.testing.assert_allclose(
         np.linalg.norm(query, axis=-1),
