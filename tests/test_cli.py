@@ -298,7 +298,7 @@ def test_recipes_name_models_and_hold_what_train_reads():
         keras_gen.names()
     )
     for row in (recipes.DEFAULT, *recipes.MODELS.values(), *recipes.DATA.values()):
-        assert set(row) <= {"batch_size", "epochs", "learning_rate", "optimizer", "settings"}
+        assert set(row) <= {"batch_size", "epochs", "learning_rate", "optimizer", "settings", "steps"}
     assert recipe("dcgan", "digits")["epochs"] != recipe("dcgan", "mnist")["epochs"]
     assert recipe("dcgan", "../data/mnist.npz") == recipe("dcgan", "mnist:3.*.*") == recipe("dcgan", "mnist")
 

@@ -226,9 +226,10 @@ class PixelCNN(GenerativeModel):
         height, width, channels = self.image_shape
 
         def fill(output, row, column, channel):
-            logits = output[:, 0, 0, channel * self.outputs : (channel + 1) * self.outputs]
+            whole = tf.reshape(output, (-1, channels * self.outputs))
+            logits = whole[:, channel * self.outputs : (channel + 1) * self.outputs]
             share, old = (tf.slice(x, [0, row, column, channel], [-1, 1, 1, 1]) for x in (noise, known))
-            made = tf.reshape(self.quantile(logits, 0.5 * (share[:, 0, 0, 0] + 1.0)), (-1, 1, 1, 1))
+            made = tf.reshape(self.quantile(logits, 0.5 * (tf.reshape(share, (-1,)) + 1.0)), (-1, 1, 1, 1))
             place = tf.cast((row * width + column) * channels + channel, tf.float32)
             return tf.where(tf.reshape(place < keep, (-1, 1, 1, 1)), old, made)
 

@@ -1,9 +1,9 @@
 """What `train` does when nobody says otherwise: plain data, for each model and, where it matters, each data set.
 
-A recipe holds `batch_size` (images for one update), `epochs` (of each stage, where a model has several) or, in their
-place, `steps`, and may hold
-`optimizer` (Keras' configuration of one, for each player; without it the paper's), `learning_rate` (a number, or one
-for each player, in place of the optimizer's) and `settings` (arguments of the constructor).
+A recipe holds `batch_size` (images for one update) and `epochs` (of each stage, where a model has several) or, in their
+place, `steps`. It may hold `optimizer` (Keras' configuration of one, for each player; without it the paper's),
+`learning_rate` (a number, or one for each player, in place of the optimizer's) and `settings` (arguments of the
+constructor).
 """
 
 from collections.abc import Mapping
