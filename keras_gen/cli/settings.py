@@ -186,7 +186,8 @@ def build(job: Job, options: argparse.Namespace) -> Any:
     check_shapes(job.examples.shapes(), model.expects())
     rows = rows_of(job, model)
     if rows > len(job.examples):
-        one = f"a batch of {rows} {'images' if 'image' in job.examples.arrays else 'rows'} (--batch-size {job.batch_size})"
+        kind = "images" if "image" in job.examples.arrays else "rows"
+        one = f"a batch of {rows} {kind} (--batch-size {job.batch_size})"
         most = len(job.examples) * job.batch_size // rows
         raise UsageError(
             f"{one} is larger than the data: {shown(job.examples.name, 50)} has {len(job.examples)}; "
