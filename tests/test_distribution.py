@@ -12,7 +12,7 @@ import pytest
 
 pytestmark = pytest.mark.distributed
 ROOT = Path(__file__).resolve().parents[1]
-GAMES = ("dcgan", "dcgan_sync_batch", "vae", "critic", "wgan_gp", "acgan", "bigan")
+GAMES = ("dcgan", "dcgan_sync_batch", "vae", "critic", "wgan_gp", "acgan", "bigan", "gpt", "pixel_cnn")
 TOLERANCE = {"critic": 1e-4, "wgan_gp": 1e-4}  # second derivatives amplify rounding
 
 
@@ -80,6 +80,14 @@ def game(name):
         model = FixedVAE((8, 8, 1), 3, hidden=(12,), binarize="threshold", seed=0, ema=0.9)
         model.compile(sgd(1e-3))
         return model, 8
+    if name == "gpt":
+        model = keras_gen.GPT(vocabulary=17, context=8, width=8, blocks=1, heads=2, seed=0)
+        model.compile(sgd(0.05))
+        return model, 8
+    if name == "pixel_cnn":
+        model = keras_gen.PixelCNN((8, 8, 1), width=4, blocks=1, first=3, binarize="threshold", seed=0)
+        model.compile(sgd(1e-3))
+        return model, 8
     if name == "critic":
         layers = [keras.layers.Flatten(), keras.layers.Dense(12, "tanh"), keras.layers.Dense(1)]
         critic = keras.Sequential([keras.Input((8, 8, 1)), *layers])
@@ -101,6 +109,8 @@ def trained(name, strategy):
         model, batch = game(name)
     images, labels = real_digits(113 if batch == 40 else 27)  # the last batch: 33 rows of 40, or 3 of 8
     data = {"image": images, "label": labels} if "label" in model.expects() else {"image": images}
+    if "token" in model.expects():
+        data = {"token": (8 * images.reshape(len(images), -1)[:, 8:17] + 8).astype(np.int32)}
     few = {key: value[:17] for key, value in data.items()}
     history = model.fit(data, batch_size=batch, epochs=2, verbose=0, validation_data=few).history
     losses = model.evaluate(few, batch_size=8, verbose=0, return_dict=True)
@@ -109,6 +119,7 @@ def trained(name, strategy):
     found |= {f"weight/{index}": np.asarray(value) for index, value in enumerate(model.weights)}
     latents = np.zeros((4, 64), np.float32) if name != "vae" else images[:4]
     latents = {"latent": latents, "label": labels[:4]} if "label" in data else latents
+    latents = latents if name not in ("gpt", "pixel_cnn") else {key: value[:4] for key, value in data.items()}
     found["weight/sample"] = model.sample(3, seed=1)
     found["weight/predict"] = model.predict(latents, batch_size=4, verbose=0)
     return {f"{name}/{key}": value for key, value in found.items()}

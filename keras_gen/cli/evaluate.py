@@ -53,6 +53,8 @@ def evaluated(path: Path, data: str | None, n: int, seed: int) -> Any:
     model = keras_gen.load(path)
     data = data or _trained_on(path.parent)
     if "token" in model.expects():
+        if not model.tokenizer:
+            raise UsageError(f"{files.shown(path)} is of tokens that are no text; call model.evaluate() on such tokens")
         how = {"length": model.expects()["token"][1], "tokenizer": Tokenizer(model.tokenizer)}
         train, test = (keras_gen.data.windows(data, split, **how) for split in ("train", "test"))
     else:

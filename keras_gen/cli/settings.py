@@ -53,10 +53,10 @@ def job(options: argparse.Namespace) -> Job:
     options.data = options.data or cls.usual_data
     read = _text_reader(cls, given, options) if "tokenizer" in constructor_arguments(cls) else _image_reader(options)
     usual = recipe(options.name, options.data)
-    data = read(options.split, {**usual.get("settings", {}), **given})
-    validation = read("test", {**usual.get("settings", {}), **given}) if options.validate else None
-    arguments = {**usual.get("settings", {}), **given}
-    arguments = {**arguments, **_of_text(data)} if data.tokenizer else {**_of_data(cls, data), **arguments}
+    chosen = {**usual.get("settings", {}), **given}
+    data = read(options.split, chosen)
+    validation = read("test", chosen) if options.validate else None
+    arguments = {**chosen, **_of_text(data)} if data.tokenizer else {**_of_data(cls, data), **chosen}
     batch_size = options.batch_size or min(usual["batch_size"], len(data))
     rate = options.learning_rate if options.learning_rate is not None else usual.get("learning_rate")
     identity = {
