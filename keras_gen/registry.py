@@ -21,6 +21,7 @@ MODELS = {
     "infogan": ("keras_gen.models.infogan", "InfoGAN"),
     "iwae": ("keras_gen.models.iwae", "IWAE"),
     "pixel_cnn": ("keras_gen.models.pixel_cnn", "PixelCNN"),
+    "pixel_rnn": ("keras_gen.models.pixel_rnn", "PixelRNN"),
     "rob_gan": ("keras_gen.models.rob_gan", "RobGAN"),
     "sngan": ("keras_gen.models.sngan", "SNGAN"),
     "stacked_autoencoder": ("keras_gen.models.stacked_autoencoder", "StackedAutoencoder"),

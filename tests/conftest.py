@@ -7,13 +7,6 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one threa
 import pytest
 
 
-def pytest_collection_modifyitems(items):
-    """Keeps the tests of a file, which may share what is costly, in one process; the contract's share nothing."""
-    for item in items:
-        if item.path.stem not in ("test_contract", "test_planted"):
-            item.add_marker(pytest.mark.xdist_group(item.path.stem))
-
-
 @pytest.fixture
 def digits():
     """Real 8x8 handwritten digits, float32 in [-1, 1], (256, 8, 8, 1)."""

@@ -10,6 +10,7 @@ import pytest
 from planted_gan import BUGS as BUGS_OF_GANS
 from planted_gan import Bug
 from planted_gpt import BUGS as BUGS_OF_GPT
+from planted_pixel import BUGS as BUGS_OF_PIXELS
 from tiny import SHARED
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -19,78 +20,7 @@ VAE = "models/test_vae.py::test_"
 AUTOENCODER = "models/test_autoencoder.py::test_"
 STACKED = "models/test_stacked_autoencoder.py::test_"
 CODES = "models/test_vq_vae.py::test_"
-PIXELS = "models/test_pixel_cnn.py::test_"
 BUGS = (
-    Bug(
-        "PixelCNN: mask B in the first layer",
-        "networks/pixel.py",
-        'x = masked(2 * width, first, "A")(image)',
-        'x = masked(2 * width, first, "B")(image)',
-        (PIXELS + "no_logit_sees_its_own_value_or_a_later_one[shape0-2-False]",),
-    ),
-    Bug(
-        "PixelCNN: gates that see their own pixel",
-        "networks/pixel.py",
-        '"B" if block else "A", parts=2',
-        '"B", parts=2',
-        (PIXELS + "the_probabilities_of_all_images_sum_to_1[True]",),
-    ),
-    Bug(
-        "PixelCNN: a transposed mask",
-        "layers/masked.py",
-        "before, here = (row < 0) | ((row == 0) & (column < 0)), (row == 0) & (column == 0)",
-        "before, here = (column < 0) | ((column == 0) & (row < 0)), (row == 0) & (column == 0)",
-        (PIXELS + "no_logit_sees_its_own_value_or_a_later_one[shape0-2-False]",),
-    ),
-    Bug(
-        "PixelCNN: the vertical stack stays unheard",
-        "networks/pixel.py",
-        'both = layers.Add()([row, layers.Conv2D(2 * width, 1, name=f"{LINK}{block}")(down)])',
-        "both = row",
-        (PIXELS + "gates_leave_no_pixel_before_a_place_unseen_and_one_stack_does",),
-    ),
-    Bug(
-        "PixelCNN: both halves of a gate as one in the order of channels",
-        "networks/pixel.py",
-        '"B" if block else "A", parts=2',
-        '"B" if block else "A"',
-        (PIXELS + "no_logit_sees_its_own_value_or_a_later_one[shape1-4-True]",),
-    ),
-    Bug(
-        "PixelCNN: draws from the upper end",
-        "models/pixel_cnn.py",
-        "tf.where(share < tf.sigmoid(-logits[..., 0]), -1.0, 1.0)",
-        "tf.where(share < tf.sigmoid(logits[..., 0]), -1.0, 1.0)",
-        (PIXELS + "samples_follow_the_law",),
-    ),
-    Bug(
-        "PixelCNN: the lowest level has only what is near it",
-        "models/pixel_cnn.py",
-        "probability = tf.where(level == 0, tf.math.log_sigmoid(above), inside)",
-        "probability = inside",
-        (PIXELS + "the_probabilities_of_all_images_of_a_mixture_sum_to_1_and_are_those_of_logistic_laws",),
-    ),
-    Bug(
-        "PixelCNN: rows in the caches stay where they are",
-        "networks/raster.py",
-        "return tf.concat([state[:, 1:], tf.zeros_like(state[:, :1])], axis=1)",
-        "return state",
-        (PIXELS + "places_one_by_one_are_the_pixels_of_full_passes[gates of larger kernels]",),
-    ),
-    Bug(
-        "PixelCNN: the vertical stack is heard a column late",
-        "networks/raster.py",
-        "here = [_cut(link, 0, column, 1, 1) for link in links]",
-        "here = [_cut(link, 0, tf.maximum(column - 1, 0), 1, 1) for link in links]",
-        (PIXELS + "places_one_by_one_are_the_pixels_of_full_passes[gates]",),
-    ),
-    Bug(
-        "PixelCNN: caches keep a place's first channel only",
-        "networks/raster.py",
-        "last = tf.where(place, tf.cast(x, old.dtype), old[:, -1:])",
-        "last = tf.where(place & (old[:, -1:] == 0), tf.cast(x, old.dtype), old[:, -1:])",
-        (PIXELS + "places_one_by_one_are_the_pixels_of_full_passes[color]",),
-    ),
     Bug(
         "VAE: sign of the KL",
         "models/vae.py",
@@ -237,7 +167,7 @@ BUGS = (
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("bug", BUGS + BUGS_OF_GANS + BUGS_OF_GPT, ids=lambda bug: bug.name)
+@pytest.mark.parametrize("bug", BUGS + BUGS_OF_PIXELS + BUGS_OF_GANS + BUGS_OF_GPT, ids=lambda bug: bug.name)
 def test_the_law_fails(bug, tmp_path):
     for name in ("keras_gen", "export", "tests", "examples"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -421,6 +421,34 @@ ROWS = {
             "seed": 4,
         },
     ),
+    "pixel_rnn": (
+        "pixel_rnn",
+        lambda: {
+            "image_shape": (8, 8, 1),
+            "width": 4,
+            "blocks": 1,
+            "first": 5,
+            "lstm": "row",
+            "kernel": 5,
+            "binarize": "threshold",
+            "num_classes": 11,
+            "seed": 4,
+            "ema": 0.9,
+        },
+    ),
+    "pixel_rnn-diagonal": (
+        "pixel_rnn",
+        lambda: {
+            "image_shape": (8, 8, 3),
+            "levels": 5,
+            "likelihood": "mixture",
+            "mixtures": 3,
+            "width": 3,
+            "blocks": 1,
+            "first": 3,
+            "seed": 4,
+        },
+    ),
 }
 
 

@@ -6,15 +6,18 @@ from keras_gen.layers.conditional import ConditionalBatchNormalization
 from keras_gen.layers.masked import MaskedConv2D
 from keras_gen.layers.minibatch import MinibatchStddev
 from keras_gen.layers.moments import RunningMoments
+from keras_gen.layers.recurrent import DiagonalBiLSTM, RowLSTM
 from keras_gen.layers.spectral import SpectralConv2D, SpectralDense
 
 __all__ = [
     "CausalSelfAttention",
     "Codebook",
     "ConditionalBatchNormalization",
+    "DiagonalBiLSTM",
     "MaskedConv2D",
     "MinibatchStddev",
     "Positions",
+    "RowLSTM",
     "RunningMoments",
     "SpectralConv2D",
     "SpectralDense",

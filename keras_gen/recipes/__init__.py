@@ -28,6 +28,7 @@ MODELS: Mapping[str, Mapping[str, Any]] = {
     "iwae": {"batch_size": 100, "epochs": 20},
     # Of all classes together, though the data may have labels: those are for `--set num_classes=10`.
     "pixel_cnn": {"batch_size": 64, "epochs": 20, "settings": {"num_classes": None}},
+    "pixel_rnn": {"batch_size": 64, "epochs": 20, "settings": {"num_classes": None}},
     "rob_gan": {"batch_size": 64, "epochs": 20},
     "sngan": {"batch_size": 64, "epochs": 50},
     "stacked_autoencoder": {"batch_size": 128, "epochs": 10},
@@ -107,6 +108,9 @@ DATA: Mapping[tuple[str, str], Mapping[str, Any]] = {
         "settings": {**MINUTES["settings"], "augment": ("translation",)},
     },
     ("dcgan", "fashion_mnist"): {"settings": {"width": 64}},
+    ("pixel_cnn", "mnist"): {"epochs": 3},
+    # Two layers of the paper's seven, for a single pass over the data takes 20 minutes on a core.
+    ("pixel_rnn", "mnist"): {"epochs": 1, "settings": {"num_classes": None, "blocks": 2}},
     # The small configuration of a well-known script (nanoGPT's, for a CPU): 4 blocks of 4 heads and 128 features.
     ("gpt", "tinyshakespeare"): {"batch_size": 12, "steps": 2000, "settings": {"context": 64, "decay": 2000}},
     ("dcgan", "digits"): {"batch_size": 64, "epochs": 100},

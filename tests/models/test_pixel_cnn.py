@@ -1,59 +1,39 @@
 """What must hold exactly for PixelCNN."""
 
-import itertools
 import math
-from functools import partial
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from pixels import (
+    SUM,
+    check_exported_files,
+    check_places_one_by_one,
+    check_steps_are_as_likely_as_the_whole,
+    check_two_images_are_learned,
+    every_image,
+    jacobian,
+    shaken,
+    total_probability,
+)
 from tiny import make
 
 import keras_gen
 from keras_gen.errors import UsageError
 
 
-def shaken(**arguments):
-    """Returns a small model whose output weights are not zero."""
-    keras.utils.set_random_seed(0)
-    model = keras_gen.PixelCNN(**{"width": 6, "blocks": 2, "first": 3, "seed": 1, **arguments})
-    rng = np.random.default_rng(2)
-    model.set_weights([value + rng.normal(0, 0.3, value.shape) for value in model.get_weights()])
-    return model
-
-
-def jacobian(model, **given):
-    """Returns d logits / d image at random images as it is one after the other, |.| summed over levels: (D, D)."""
-    size = math.prod(model.image_shape)
-    image = tf.constant(np.random.default_rng(1).uniform(-1, 1, (4, *model.image_shape)), tf.float32)
-    with tf.GradientTape(persistent=True) as tape:
-        tape.watch(image)
-        logits = tf.reshape(model.logits(image, False, **given), (4, size, -1))
-    whole = tape.batch_jacobian(logits, image, experimental_use_pfor=False)
-    return np.abs(whole.numpy()).sum(axis=(0, 2)).reshape(size, size)
-
-
 @pytest.mark.parametrize("gated", [True, False])
 def test_the_probabilities_of_all_images_sum_to_1(gated):
-    model = shaken(image_shape=(3, 3, 1), gated=gated)
-    images = np.array(list(itertools.product([-1.0, 1.0], repeat=9)), np.float32).reshape(-1, 3, 3, 1)
-    model.binarize = "threshold"
-    total = np.exp(model.log_prob(images).astype(np.float64)).sum()
-    assert total == pytest.approx(1, abs=1e-5)
+    assert total_probability(shaken(image_shape=(3, 3, 1), gated=gated)) == SUM()
 
 
 def test_the_probabilities_of_all_images_of_three_levels_in_three_channels_sum_to_1():
-    model = shaken(image_shape=(1, 2, 3), levels=3)
-    images = np.array(list(itertools.product([-1.0, 0.0, 1.0], repeat=6)), np.float32).reshape(-1, 1, 2, 3)
-    total = np.exp(model.log_prob(images).astype(np.float64)).sum()
-    assert total == pytest.approx(1, abs=1e-5)
+    assert total_probability(shaken(image_shape=(1, 2, 3), levels=3)) == SUM()
 
 
 def test_the_probabilities_of_all_images_of_a_mixture_sum_to_1_and_are_those_of_logistic_laws():
     model = shaken(image_shape=(1, 2, 3), levels=3, likelihood="mixture", mixtures=2)
-    images = np.array(list(itertools.product([-1.0, 0.0, 1.0], repeat=6)), np.float32).reshape(-1, 1, 2, 3)
-    assert np.exp(model.log_prob(images).astype(np.float64)).sum() == pytest.approx(1, abs=1e-5)
+    assert total_probability(model) == SUM()
     logits = np.zeros((1, 1, 1, 1, 6), np.float32)
     logits[..., 2:] = [0.2, -0.4, -1.0, 0.5]  # means, logarithms of scales
     for value, ends in ((-1.0, (-np.inf, -0.5)), (0.0, (-0.5, 0.5)), (1.0, (0.5, np.inf))):
@@ -102,37 +82,13 @@ def test_logits_of_zero_make_all_levels_equally_likely():
 
 @pytest.mark.parametrize(("levels", "shape"), [(2, (4, 4, 1)), (3, (2, 2, 3))])
 def test_exported_files_draw_pixel_for_pixel_what_keras_draws_and_keep_what_is_known(levels, shape, tmp_path):
-    from export import onnx, tflite
-    from keras_gen.exported import open_file
-
-    model = shaken(image_shape=shape, levels=levels, binarize="threshold")
-    onnx.export(model, tmp_path)
-    tflite.export(model, tmp_path)
-    size = math.prod(shape)
-    known, keep = model.sample(7, seed=5), np.arange(7) * size / 6
-    expected = model.sample(7, seed=2, known=known, keep=keep)
-    assert len(np.unique(expected)) == levels and np.array_equal(expected[6], known[6])
-    for path in (tmp_path / "sample.onnx", tmp_path / "model.tflite"):
-        drawn = open_file(path).sample(7, seed=2, known=known, keep=keep)["image"]
-        np.testing.assert_allclose(drawn, expected, atol=1e-6)
+    check_exported_files(shaken(image_shape=shape, levels=levels, binarize="threshold"), tmp_path)
 
 
 @pytest.mark.parametrize(("levels", "shape"), [(2, (4, 4, 1)), (4, (3, 2, 3))])
 def test_samples_are_as_likely_step_by_step_as_at_once(levels, shape):
     """Each value is drawn from the logits of the values before it: those of the whole sample."""
-    model = shaken(image_shape=shape, levels=levels, binarize="threshold")
-    noise = np.random.default_rng(3).uniform(-1, 1, (6, *shape)).astype(np.float32)
-    image = model.sample(6, noise=noise)
-    logits = model.logits(tf.constant(image), False)
-    np.testing.assert_array_equal(model.quantile(logits, tf.constant(0.5 * (noise + 1))), image)
-    partial, steps = np.full_like(image, -1), np.zeros(6)
-    for place in itertools.product(*map(range, shape)):
-        own = np.asarray(model.logits(tf.constant(partial), False))[(slice(None), *place)]  # (6, 1) or (6, levels)
-        probability = np.asarray(tf.nn.softmax(np.concatenate([0 * own, own], axis=1) if levels == 2 else own))
-        value = image[(slice(None), *place)]
-        steps += np.log(probability[range(6), np.rint(0.5 * (value + 1) * (levels - 1)).astype(int)])
-        partial[(slice(None), *place)] = value
-    np.testing.assert_allclose(model.log_prob(image), steps, atol=1e-4)
+    check_steps_are_as_likely_as_the_whole(shaken(image_shape=shape, levels=levels, binarize="threshold"))
 
 
 @pytest.mark.parametrize(
@@ -149,21 +105,12 @@ def test_samples_are_as_likely_step_by_step_as_at_once(levels, shape):
     ids=["gates", "gates of larger kernels", "one stack", "color", "one color stack", "labels", "mixture"],
 )
 def test_places_one_by_one_are_the_pixels_of_full_passes(arguments):
-    model, rng = shaken(**arguments), np.random.default_rng(0)
-    noise = rng.uniform(-1, 1, (16, *model.image_shape)).astype(np.float32)
-    known = model.value(model.level(rng.uniform(-1, 1, noise.shape)))
-    keep = tf.constant(rng.integers(0, noise[0].size + 1, 16), tf.float32)
-    given = {"label": tf.range(16) % 3} if model.num_classes else {}
-    ways = (model.drawn, model.drawn_naively)
-    fast, slow = (tf.function(partial(way), autograph=False)(noise, known, keep, **given) for way in ways)
-    np.testing.assert_array_equal(fast, slow)
-    assert len(np.unique(fast, axis=0)) == 16 and np.std(fast) > 0.3
+    check_places_one_by_one(shaken(**arguments))
 
 
 def test_samples_follow_the_law():
     model = shaken(image_shape=(1, 2, 1), binarize="threshold")
-    images = np.array(list(itertools.product([-1.0, 1.0], repeat=2)), np.float32).reshape(-1, 1, 2, 1)
-    expected = np.exp(model.log_prob(images))
+    expected = np.exp(model.log_prob(every_image((1, 2, 1), 2)))
     drawn = model.sample(20_000, seed=0, batch_size=20_000).reshape(-1, 2) > 0
     share = np.bincount(2 * drawn[:, 0] + drawn[:, 1], minlength=4) / len(drawn)
     np.testing.assert_allclose(share, expected, atol=0.02)
@@ -223,10 +170,5 @@ def test_arguments_are_checked(arguments, message):
 
 
 def test_it_overfits_two_images(seeded):
-    from tiny import real_digits
-
-    model = keras_gen.PixelCNN(image_shape=(8, 8, 1), width=16, blocks=2, first=5, binarize="threshold", seed=0)
-    images = real_digits(2)[0]
-    model.compile(optimizer=keras.optimizers.Adam(1e-2))
-    model.fit(np.repeat(images, 4, axis=0), batch_size=8, epochs=150, verbose=0)
-    assert -model.log_prob(images).mean() < math.log(2) + 0.7, "two images, equally likely: ln 2 nats at the least"
+    shape = {"image_shape": (8, 8, 1), "binarize": "threshold"}
+    check_two_images_are_learned(keras_gen.PixelCNN(width=16, blocks=2, first=5, seed=0, **shape))

@@ -1,0 +1,141 @@
+"""Bugs of PixelCNN and PixelRNN, and the laws that they break: see test_planted.py."""
+
+from planted_gan import Bug
+
+CNN = "models/test_pixel_cnn.py::test_"
+RNN = "models/test_pixel_rnn.py::test_"
+BUGS = (
+    Bug(
+        "PixelCNN: mask B in the first layer",
+        "networks/pixel.py",
+        'x = masked(2 * width, first, "A")(image)',
+        'x = masked(2 * width, first, "B")(image)',
+        (CNN + "no_logit_sees_its_own_value_or_a_later_one[shape0-2-False]",),
+    ),
+    Bug(
+        "PixelCNN: gates that see their own pixel",
+        "networks/pixel.py",
+        '"B" if block else "A", parts=2',
+        '"B", parts=2',
+        (CNN + "the_probabilities_of_all_images_sum_to_1[True]",),
+    ),
+    Bug(
+        "PixelCNN: a transposed mask",
+        "layers/masked.py",
+        "before, here = (row < 0) | ((row == 0) & (column < 0)), (row == 0) & (column == 0)",
+        "before, here = (column < 0) | ((column == 0) & (row < 0)), (row == 0) & (column == 0)",
+        (CNN + "no_logit_sees_its_own_value_or_a_later_one[shape0-2-False]",),
+    ),
+    Bug(
+        "PixelCNN: the vertical stack stays unheard",
+        "networks/pixel.py",
+        'both = layers.Add()([row, layers.Conv2D(2 * width, 1, name=f"{LINK}{block}")(down)])',
+        "both = row",
+        (CNN + "gates_leave_no_pixel_before_a_place_unseen_and_one_stack_does",),
+    ),
+    Bug(
+        "PixelCNN: both halves of a gate as one in the order of channels",
+        "networks/pixel.py",
+        '"B" if block else "A", parts=2',
+        '"B" if block else "A"',
+        (CNN + "no_logit_sees_its_own_value_or_a_later_one[shape1-4-True]",),
+    ),
+    Bug(
+        "PixelCNN: draws from the upper end",
+        "models/pixels.py",
+        "tf.where(share < tf.sigmoid(-logits[..., 0]), -1.0, 1.0)",
+        "tf.where(share < tf.sigmoid(logits[..., 0]), -1.0, 1.0)",
+        (CNN + "samples_follow_the_law",),
+    ),
+    Bug(
+        "PixelCNN: the lowest level has only what is near it",
+        "models/pixels.py",
+        "probability = tf.where(level == 0, tf.math.log_sigmoid(above), inside)",
+        "probability = inside",
+        (CNN + "the_probabilities_of_all_images_of_a_mixture_sum_to_1_and_are_those_of_logistic_laws",),
+    ),
+    Bug(
+        "PixelCNN: rows in the caches stay where they are",
+        "networks/raster.py",
+        "return tf.concat([state[:, 1:], tf.zeros_like(state[:, :1])], axis=1)",
+        "return state",
+        (CNN + "places_one_by_one_are_the_pixels_of_full_passes[gates of larger kernels]",),
+    ),
+    Bug(
+        "PixelCNN: the vertical stack is heard a column late",
+        "networks/raster.py",
+        "here = tf.nest.map_structure(lambda x: _cut(x, 0, column, 1, 1), above)",
+        "here = tf.nest.map_structure(lambda x: _cut(x, 0, tf.maximum(column - 1, 0), 1, 1), above)",
+        (CNN + "places_one_by_one_are_the_pixels_of_full_passes[gates]",),
+    ),
+    Bug(
+        "PixelCNN: caches keep a place's first channel only",
+        "networks/raster.py",
+        "last = tf.where(place, tf.cast(value, old.dtype), old[:, -1:])",
+        "last = tf.where(place & (old[:, -1:] == 0), tf.cast(value, old.dtype), old[:, -1:])",
+        (CNN + "places_one_by_one_are_the_pixels_of_full_passes[color]",),
+    ),
+    Bug(
+        "PixelRNN: mask B in the first layer",
+        "networks/pixel.py",
+        'x = masked(2 * width, first, "A")(x)',
+        'x = masked(2 * width, first, "B")(x)',
+        (RNN + "no_logit_sees_its_own_value_or_a_later_one[shape0-2-row]",),
+    ),
+    Bug(
+        "PixelRNN: all gates as one in the order of channels",
+        "networks/pixel.py",
+        "(1, kernel) if rows else 1, parts=lstm.parts)",
+        "(1, kernel) if rows else 1)",
+        (RNN + "no_logit_sees_its_own_value_or_a_later_one[shape1-4-row]",),
+    ),
+    Bug(
+        "PixelRNN: the pass from the right stays in its row",
+        "layers/recurrent.py",
+        "ops.pad(right[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))",
+        "right",
+        (RNN + "no_logit_sees_its_own_value_or_a_later_one[shape0-2-diagonal]",),
+    ),
+    Bug(
+        "PixelRNN: no pass from the right",
+        "layers/recurrent.py",
+        "ops.pad(right[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))",
+        "0 * ops.pad(right[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))",
+        (RNN + "a_single_diagonal_layer_sees_every_pixel_before_a_place",),
+    ),
+    Bug(
+        "PixelRNN: nothing is forgotten",
+        "layers/recurrent.py",
+        "cell = forget * cell + enter",
+        "cell = cell + enter",
+        (RNN + "the_row_lstm_is_its_equations_place_by_place",),
+    ),
+    Bug(
+        "PixelRNN: diagonals that are rows",
+        "layers/recurrent.py",
+        "return ops.reshape(longer[:, :-height], (-1, height, width + height - 1, size))",
+        "return ops.pad(x, ((0, 0), (0, 0), (0, height - 1), (0, 0)))",
+        (RNN + "the_diagonal_lstm_is_its_equations_place_by_place[shape0]",),
+    ),
+    Bug(
+        "PixelRNN: drawing, the pass from the right forgets the row above",
+        "networks/raster.py",
+        "layer.row(lower[_gates(layer)], states[layer.name])",
+        "layer.row(lower[_gates(layer)], tf.zeros_like(states[layer.name]))",
+        (RNN + "places_one_by_one_are_the_pixels_of_full_passes[diagonals]",),
+    ),
+    Bug(
+        "PixelRNN: drawing, the cell is that of a neighbor",
+        "layers/recurrent.py",
+        "cell = _part(cell, 2, self.kernel_size // 2, 1)",
+        "cell = _part(cell, 2, 0, 1)",
+        (RNN + "places_one_by_one_are_the_pixels_of_full_passes[rows]",),
+    ),
+    Bug(
+        "PixelRNN: drawing, rows end with the image",
+        "networks/raster.py",
+        "wide = width + walk.beyond",
+        "wide = width",
+        (RNN + "places_one_by_one_are_the_pixels_of_full_passes[diagonals]",),
+    ),
+)
