@@ -80,6 +80,34 @@ def test_docstrings_of_pythons_library_are_there_without_a_network():
     assert data.digest == keras_gen.data.windows("docstrings", length=33).digest
 
 
+def test_sets_of_text_of_tensorflow_datasets(tmp_path, monkeypatch):
+    """Prepared as the library stores them, a set with splits and one without."""
+    import tensorflow_datasets as library
+
+    def rows(*texts):
+        return ((index, {"text": text, "label": index % 2}) for index, text in enumerate(texts))
+
+    features = library.features.FeaturesDict(
+        {"label": library.features.ClassLabel(num_classes=2), "text": library.features.Text()}
+    )
+    keep = {"data_dir": tmp_path, "disable_shuffling": True}
+    store = library.dataset_builders.store_as_tfds_dataset
+    store("verses", "1.0.0", features, {"train": rows("It was the best.", "Of times."), "test": rows("Tïmes!")}, **keep)
+    store("prose", "1.0.0", features, {"train": rows(TEXT)}, **keep)
+    store("exam", "1.0.0", features, {"test": rows(TEXT)}, **keep)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    train, test = (keras_gen.data.windows("verses", split, 5) for split in ("train", "test"))
+    assert train.tokenizer.decode(train.arrays["token"]) == "It was the best.\n\nOf times."
+    assert test.tokenizer.decode(test.arrays["token"]) == "Tïmes!"
+    data = keras_gen.data.load("prose", length=9, batch_size=4)
+    assert data.examples.tokenizer.decode(data.examples.arrays["token"]) == TEXT[: int(0.9 * len(TEXT))]
+    assert next(iter(data))["token"].shape == (4, 9)
+    with pytest.raises(UsageError, match="exam.*test; expected one for training"):
+        keras_gen.data.load("exam")
+    monkeypatch.chdir(tmp_path)
+    assert main(["train", "gpt", "--data", "prose", "--steps", "1", *SMALL]) == 0
+
+
 def test_what_is_no_text_is_said_in_one_line(tmp_path, path):
     (tmp_path / "latin.txt").write_bytes(b"\xff\xfe na\xefve")
     (tmp_path / "empty.txt").write_text("")

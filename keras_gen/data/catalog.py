@@ -33,7 +33,7 @@ def load(
     Args:
         name_or_path: `"digits"`, the name of a tensorflow-datasets set (`"mnist"`, `"celeb_a"`, `"mnist:3.*.*"`), an
             `.npz` file with `x_train` (and `y_train`, `x_test`, `y_test`), or a folder of images. Or text: a `.txt`
-            file, or `"docstrings"`.
+            file, `"docstrings"`, or a tensorflow-datasets set of text and no images.
         split: `"train"`, `"validation"` or `"test"`; a tensorflow-datasets set also takes slices (`"train[:10%]"`).
         batch_size: images in a batch.
         seed: of the order, when shuffled.

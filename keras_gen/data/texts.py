@@ -6,8 +6,8 @@ import sysconfig
 from functools import cache
 from pathlib import Path
 
-from keras_gen.data import store, tfds
-from keras_gen.data.text import brief, choose_split
+from keras_gen.data import digits, store, tfds
+from keras_gen.data.text import brief, canonical, choose_split, plain
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.feed import Windows
 from keras_gen.files import shown
@@ -20,8 +20,11 @@ _TRAIN = 0.9  # of the characters, as stored; the rest is the test split
 
 
 def is_text(name_or_path: str | os.PathLike) -> bool:
-    """Tells whether this names text: `"docstrings"`, or a file whose name ends in `.txt`."""
-    return str(name_or_path) == NAME or Path(name_or_path).suffix.lower() == ".txt"
+    """Tells whether this names text: `"docstrings"`, a file that ends in `.txt`, or a set of text and no images."""
+    name = str(name_or_path)
+    if name == NAME or Path(name).suffix.lower() == ".txt":
+        return True
+    return name != digits.NAME and not Path(name).exists() and tfds.knows(name) and tfds.holds_text(name)
 
 
 def windows(
@@ -34,8 +37,9 @@ def windows(
     """Reads text.
 
     Args:
-        name_or_path: a `.txt` file in UTF-8, of which the last tenth is the test split; `"docstrings"`, those of
-            Python's standard library, which need no network; or the name of a tensorflow-datasets set with text.
+        name_or_path: a `.txt` file in UTF-8; `"docstrings"`, those of Python's standard library, which need no
+            network; or the name of a tensorflow-datasets set with text. Where there are no splits, the last tenth is
+            the test split.
         split: `"train"` or `"test"`.
         length: tokens in a row. In the train split a row begins at every token; in the test split, with the last token
             of the one before it.
@@ -77,7 +81,12 @@ def _read(name):
     if name == NAME:
         return _halves(_docstrings())
     if tfds.knows(name) and not Path(name).is_file():
-        return tfds.texts(name)
+        found = {canonical(split): text for split, text in tfds.texts(name).items()}
+        if "train" not in found:
+            raise UsageError(
+                f"{brief(name, 40)} has the splits {plain(', '.join(found), 60)}; expected one for training"
+            )
+        return _halves(found["train"]) if len(found) == 1 else found
     try:
         return _halves(Path(name).expanduser().read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:

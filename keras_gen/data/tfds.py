@@ -84,6 +84,18 @@ def source_in(path: Path, split: str, size: tuple[int, int] | None, channels: in
     return _source(tfds, builder, split, size, channels)
 
 
+def holds_text(name: str) -> bool:
+    """Tells whether a set has text and no images; it is downloaded where it is not on disk.
+
+    Raises:
+        UsageError: the download failed.
+        DamagedError: the files on disk cannot be read.
+    """
+    tfds = _library(name)
+    features = _features(_builder(tfds, name))
+    return bool(_of_type(features, tfds.features.Text, "text")) and not _of_type(features, tfds.features.Image, "image")
+
+
 def texts(name: str) -> dict[str, str]:
     """Returns the text of every split of a set, its examples joined by empty lines.
 
@@ -93,8 +105,7 @@ def texts(name: str) -> dict[str, str]:
     """
     tfds = _library(name)
     builder = _builder(tfds, name)
-    features = builder.info.features
-    features = features if hasattr(features, "items") else {}
+    features = _features(builder)
     found = _of_type(features, tfds.features.Text, "text")
     if not found:
         raise UsageError(f"{brief(name)} holds {plain(', '.join(features), 60)}; expected a text feature")
@@ -104,6 +115,11 @@ def texts(name: str) -> dict[str, str]:
         )
         for split in builder.info.splits
     }
+
+
+def _features(builder):
+    features = builder.info.features
+    return features if hasattr(features, "items") else {}
 
 
 def _builder(tfds, name):
