@@ -3,7 +3,7 @@
 python examples/run_gpt_onnx.py saved_models/gpt/step.onnx --prompt "KING:" --length 200 --seed 0
 
 The file computes one token at a time; keys and values of the earlier ones go in and come out. Its metadata hold the
-characters; of a tokenizer of byte pairs, the library `tokenizers` reads the same entry.
+characters; of a tokenizer of byte pairs, the library `tokenizers` reads the same entry, and has to be there, too.
 """
 
 import argparse
@@ -32,6 +32,7 @@ def generate(
     temperature: float = 1.0,
     top_k: int | None = None,
     top_p: float = 1.0,
+    **given: np.ndarray,
 ) -> np.ndarray:
     """Continues tokens; the same seed gives the same ones as `model.generate` in Keras.
 
@@ -44,6 +45,7 @@ def generate(
         temperature: by which logits are divided; 0 takes the likeliest token.
         top_k: draw among so many of the likeliest.
         top_p: draw among the likeliest that have this probability together.
+        **given: what else the file takes: `label`, int32 (1,), with classes.
 
     Returns:
         int (length,).
@@ -57,7 +59,7 @@ def generate(
     seen = [int(meta["start"])] if "start" in meta else []
     for position in range(length - 1 + len(seen)):
         token = (seen + tokens)[position]
-        made = step(token=np.int32([token]), position=np.int32([position]), keys=keys, values=values)
+        made = step(token=np.int32([token]), position=np.int32([position]), keys=keys, values=values, **given)
         keys, values = made["new_keys"], made["new_values"]
         if position + 1 == len(seen) + len(tokens):
             tokens.append(choose(made["logits"][0], shares[len(tokens)], temperature, top_k, top_p))
@@ -88,6 +90,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--temperature", type=float, default=1.0, help="0 takes the likeliest token (default: 1)")
     parser.add_argument("--top-k", type=int, help="draw among so many of the likeliest")
     parser.add_argument("--top-p", type=float, default=1.0, help="draw among those that have this probability together")
+    parser.add_argument("--label", type=int, help="class, where the model was told classes")
     options = parser.parse_args(argv)
     step, meta = opened(options.path)
     state = json.loads(meta.get("tokenizer", "{}"))
@@ -105,7 +108,12 @@ def main(argv: list[str] | None = None) -> None:
         pairs = tokenizers.Tokenizer.from_str(meta["tokenizer"])
         prompt, decode = pairs.encode(options.prompt).ids, lambda made: pairs.decode(made.tolist())
     how = {"seed": options.seed, "temperature": options.temperature, "top_k": options.top_k, "top_p": options.top_p}
-    print(decode(generate(step, meta, np.array(prompt), options.length, **how)))
+    given = {} if options.label is None else {"label": np.int32([options.label])}
+    if ("label.law" in meta) != bool(given):
+        raise SystemExit(
+            "error: this model takes a class: --label N" if not given else "error: this model has no classes"
+        )
+    print(decode(generate(step, meta, np.array(prompt), options.length, **how, **given)))
 
 
 if __name__ == "__main__":

@@ -90,10 +90,11 @@ def check_shapes(
             a is None or b is None or a == b for a, b in zip(have[1:], want[1:], strict=True)
         )
         if not fits:
-            raise UsageError(
-                f"{name!r} has shape {_shape(have)}; this model expects {_shape(want)}; "
-                "resize the data or set image_shape"
-            )
+            way_out = {
+                "image": "resize the data or set image_shape",
+                "token": "give rows of that length or set context",
+            }.get(name, "give that")
+            raise UsageError(f"{name!r} has shape {_shape(have)}; this model expects {_shape(want)}; {way_out}")
 
 
 def check_values(batch: Mapping[str, Any]) -> None:

@@ -126,7 +126,8 @@ class Exported:
         for name in self.signatures:
             if "sample" in self._graphs[name].meta:
                 return name
-        raise UsageError(f"{_shown(self.path)} holds no sampler, only {', '.join(self.signatures)}; give another file")
+        way_out = "examples/run_gpt_onnx.py draws text from it" if "step" in self.signatures else "give another file"
+        raise UsageError(f"{_shown(self.path)} holds no sampler, only {', '.join(self.signatures)}; {way_out}")
 
     def sample(
         self, n: int, seed: int = 0, label: int | Sequence[int] | None = None, batch_size: int = 64, **inputs: ArrayLike

@@ -150,7 +150,14 @@ def test_from_a_file_to_a_continued_prompt(path, tmp_path, monkeypatch, capsys):
     found = json.loads((tmp_path / "saved_models/gpt/evaluation.json").read_text())["metrics"]
     assert found["perplexity"] == pytest.approx(np.exp(found["nats_per_token"]))
     assert found["nats_per_character"] == pytest.approx(found["nats_per_token"])
-    assert main(["sample", "gpt", "-o", "x.npz"]) != 0 and main(["sample", "gpt", "--set", "label=1"]) != 0
+    for wrong, said in (
+        ("-o x.npz", "give x.txt"),
+        ("--set prompt=It", "there is --prompt"),
+        ("--set label=1", "--label"),
+    ):
+        assert main(["sample", "gpt", *wrong.split()]) != 0 and said in capsys.readouterr().err
+    with pytest.raises(UsageError, match="'token' has shape .*, 8.*; give rows of that length or set context"):
+        model.log_prob(np.zeros((2, 8), np.int32))
 
 
 def test_fine_tuning_keeps_the_tokenizer_and_begins_with_the_weights(path, tmp_path, monkeypatch):

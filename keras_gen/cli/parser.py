@@ -258,5 +258,6 @@ def _given(text: str) -> tuple[str, float | int | list]:
         found = None
     numbers = found if isinstance(found, (list, tuple)) else [found]
     fine = all(isinstance(number, (int, float)) and not isinstance(number, bool) for number in numbers)
-    _expect(fine, text, "of the form input=number, or input=0.5,-1 for a vector")
+    own = " (there is --prompt for text)" if name == "prompt" else ""
+    _expect(fine, text, f"of the form input=number, or input=0.5,-1 for a vector{own}")
     return name, list(found) if isinstance(found, (list, tuple)) else found

@@ -14,6 +14,8 @@ from keras_gen.cli import libraries, pages
 from keras_gen.cli.find import SUFFIXES, find
 from keras_gen.errors import UsageError, near_misses
 
+ELSEWHERE = {"n": "-n", "seed": "--seed", "label": "--label", "batch_size": "--batch-size"}
+
 
 def run(options: argparse.Namespace) -> int:
     """Draws samples and writes them.
@@ -65,6 +67,8 @@ def _texts(path, model, options):
     known = [name for name in inspect.signature(model.generate).parameters if name not in ("prompt", "n", "seed")]
     inputs = dict(options.inputs)
     for name in inputs:
+        if name in ELSEWHERE:
+            raise UsageError(f"--set {name}=... is not how to choose it; give {ELSEWHERE[name]}")
         if name not in known:
             raise UsageError(f"--set {name}: a text has no {name!r}; {near_misses(name, known)}")
     if options.label is not None:

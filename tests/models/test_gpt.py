@@ -292,13 +292,20 @@ def test_a_loop_in_numpy_around_exported_files_draws_the_same_tokens(kind, tmp_p
             np.testing.assert_array_equal(example["generate"](step, meta, prompt, 8, seed=4, **how), expected)
 
 
-def test_a_text_and_its_file_say_the_same(tmp_path, capsys):
-    model = small(17, 8, tokenizer=LETTERS)
+@pytest.mark.parametrize("classes", [None, 3])
+def test_a_text_and_its_file_say_the_same(classes, tmp_path, capsys):
+    model = small(17, 8, tokenizer=LETTERS, num_classes=classes)
     onnx.export(model, tmp_path)
-    runpy.run_path(str(EXAMPLE))["main"](
-        [str(tmp_path / "step.onnx"), "--prompt", "abc", "--length", "9", "--seed", "2"]
-    )
-    assert capsys.readouterr().out.strip() == model.generate("abc", 9, seed=2)[0]
+    say = runpy.run_path(str(EXAMPLE))["main"]
+    arguments = [str(tmp_path / "step.onnx"), "--prompt", "abc", "--length", "9", "--seed", "2"]
+    label = ["--label", "2"] if classes else []
+    say([*arguments, *label])
+    expected = model.generate("abc", 9, seed=2, label=2 if classes else None)
+    assert capsys.readouterr().out.strip() == expected[0]
+    with pytest.raises(SystemExit, match="takes a class: --label N" if classes else "no classes"):
+        say(arguments if classes else [*arguments, "--label", "1"])
+    with pytest.raises(UsageError, match="no sampler, only step; examples/run_gpt_onnx.py"):
+        open_file(tmp_path / "step.onnx").sample(1)
 
 
 def test_average_and_trained_weights_are_not_mixed_up():
