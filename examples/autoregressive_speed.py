@@ -3,9 +3,9 @@
 python examples/autoregressive_speed.py
 
 It takes some minutes and needs no data: untrained networks take as long as trained ones. 16 images or texts are drawn
-at once, by compiled functions. The naive way of a PixelCNN is one pass over the whole image for each pixel, that of GPT
-one over all tokens so far for each token; its passes are timed a few at a time, and added up. Both ways draw the same
-samples: `tests/models` holds them to that, value by value.
+at once, by compiled functions. The naive way is one pass over the whole image for each pixel, and with GPT over all
+tokens so far for each token; its passes are timed a few at a time, and added up. Both ways draw the same samples:
+`tests/models` holds them to that, value by value.
 """
 
 import argparse
@@ -20,6 +20,12 @@ import tensorflow as tf
 import keras_gen
 
 ROWS = 16
+MODELS = {  # of 32 features and 7 blocks; PixelRNNs of 16 units and 7 blocks
+    "gated PixelCNN": keras_gen.PixelCNN,
+    "PixelCNN": partial(keras_gen.PixelCNN, gated=False),
+    "PixelRNN, diagonals": keras_gen.PixelRNN,
+    "PixelRNN, rows": partial(keras_gen.PixelRNN, lstm="row"),
+}
 
 
 def main(argv: list[str] | None = None) -> None:
@@ -30,10 +36,9 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--repeats", type=int, default=5, help="measurements, of which the median counts (default: 5)")
     options = parser.parse_args(argv)
     print(f"{'':34}{'cached':>12}{'naive':>12}{'ratio':>8}{'cached, a value':>18}")
-    for gated in (True, False):
+    for name, make in MODELS.items():
         for side in options.sides:
-            name = f"{'gated ' if gated else ''}PixelCNN, {side}x{side}"
-            show(name, side * side, *of_images(side, gated, options.repeats))
+            show(f"{name}, {side}x{side}", side * side, *of_images(make, side, options.repeats))
     for length in options.lengths:
         show(f"GPT, {length} tokens", length, *of_texts(length, max(options.lengths), options.repeats))
 
@@ -44,9 +49,9 @@ def show(name: str, values: int, cached: float, naive: float) -> None:
     print(f"{name:34}{cached:10.2f} s{naive:10.2f} s{naive / cached:8.1f}{each:>18}", flush=True)
 
 
-def of_images(side: int, gated: bool, repeats: int) -> tuple[float, float]:
-    """Returns the seconds that black and white images take: 32 features, 7 blocks."""
-    model = keras_gen.PixelCNN(image_shape=(side, side, 1), gated=gated)
+def of_images(make: Callable[..., keras_gen.GenerativeModel], side: int, repeats: int) -> tuple[float, float]:
+    """Returns the seconds that black and white images take."""
+    model = make(image_shape=(side, side, 1))
     noise = tf.random.stateless_uniform((ROWS, side, side, 1), (0, 0), -1, 1)
     draw = tf.function(partial(model.drawn), autograph=False)
     one_pass = tf.function(partial(model.logits, training=False), autograph=False)

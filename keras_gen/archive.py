@@ -21,7 +21,7 @@ from keras_gen.registry import MODELS
 
 _WEIGHTS = "model.weights.h5"
 _MEMBERS = {"metadata.json": 1 << 16, "config.json": 1 << 24, _WEIGHTS: 1 << 50}  # member: most bytes
-_DEPTH, _TOKENS, _CONSTANTS = 64, 1 << 18, 1 << 12
+_DEPTH, _TOKENS, _CONSTANTS = 64, 1 << 20, 1 << 12  # a tokenizer of 100,000 pairs has half a million parts
 _SIZE, _COUNT, _VOLUME, _IDENTITY = 1 << 20, 1 << 31, 1 << 30, 1 << 63
 
 _OBJECT_KEYS = {"module", "class_name", "config", "registered_name"}
