@@ -94,16 +94,16 @@ BUGS = (
     ),
     Bug(
         "GPT: beams keep the caches of other beams",
-        "models/gpt.py",
-        "keys, values = (tf.gather(part, parent) for part in (keys, values))",
+        "decoding.py",
+        "state = tf.nest.map_structure(lambda part, parent=parent: tf.gather(part, parent), state)",
         "parent = parent",
         (GPT + "as_many_beams_as_sequences_find_the_best_of_all",),
     ),
     Bug(
         "GPT: beyond the context, draws begin anew",
         "models/gpt.py",
-        "shares[:, first:end], *how",
-        "shares[:, : end - first], *how",
+        "share = shares[:, first : first + window.shape[1]]",
+        "share = shares[:, : window.shape[1]]",
         (GPT + "beyond_the_context_it_goes_on_from_the_last_half_of_it",),
     ),
     Bug(

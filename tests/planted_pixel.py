@@ -59,6 +59,16 @@ BUGS = (
         "networks/raster.py",
         "return tf.concat([state[:, 1:], tf.zeros_like(state[:, :1])], axis=1)",
         "return state",
+        (
+            CNN + "places_one_by_one_are_the_pixels_of_full_passes[one stack]",
+            RNN + "places_one_by_one_are_the_pixels_of_full_passes[rows]",
+        ),
+    ),
+    Bug(
+        "PixelCNN: the vertical stack forgets the latest row",
+        "networks/raster.py",
+        "tf.concat([states[layer.name][:, 1:], new], axis=1)",
+        "tf.concat([states[layer.name][:, :-1], new], axis=1)",
         (CNN + "places_one_by_one_are_the_pixels_of_full_passes[gates of larger kernels]",),
     ),
     Bug(

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from keras_gen.batch import Batch
 from keras_gen.config import choice, positive
-from keras_gen.decoding import chosen
+from keras_gen.decoding import drawn, in_windows, likeliest
 from keras_gen.errors import UsageError
 from keras_gen.losses import mean
 from keras_gen.model import GenerativeModel, Player
@@ -295,7 +295,7 @@ class GPT(GenerativeModel):
         return np.broadcast_to(tokens.astype(np.int32), (n, tokens.shape[-1]))
 
     def _continued(self, tokens, length, shares, how, given, cached):
-        """Goes on from window to window; each begins with what is kept of the one before."""
+        """Goes on from window to window."""
         name = "decode" if cached else "decode without caches"
         if name not in self._compiled_functions:
             whole, part = (tf.TensorSpec((None, None), kind) for kind in (tf.int32, tf.float32))
@@ -306,59 +306,35 @@ class GPT(GenerativeModel):
                 input_signature=[whole, count, part, number, count, number, of_row],
                 autograph=False,
             )
-        done, known, first = self._window(tokens, length), tokens.shape[1], 0
-        places = self.context + 1 - self.start
-        while True:
-            # The last columns are of the window that the network now sees: the prompt may be longer than it.
-            while known - first > places - 1 and first + places < length or known - first > places:
-                first += (places + 1) // 2
-            window = done[:, first : first + places]
-            if window.shape[1] > known - first:
-                end = first + window.shape[1]
-                done[:, first:end] = self._compiled_functions[name](
-                    window, tf.constant(known - first), shares[:, first:end], *how, given
-                ).numpy()
-                known = end
-            if known >= length:
-                return done
 
-    def _window(self, tokens, length):
-        return np.concatenate([tokens, np.zeros((len(tokens), length - tokens.shape[1]), np.int32)], axis=1)
+        def draw(window, known, first):
+            share = shares[:, first : first + window.shape[1]]
+            return self._compiled_functions[name](window, tf.constant(known), share, *how, given).numpy()
+
+        return in_windows(tokens, length, self.context + 1 - self.start, draw)
 
     def _decoded(self, cached, tokens, known, shares, temperature, top_k, top_p, given):
         """Draws what follows the first `known` columns of tokens (B, T), place by place."""
-        rows, columns = tf.shape(tokens)[0], tf.shape(tokens)[1]
-        start = tf.fill((rows, 1), self.vocabulary)[:, : int(self.start)]
-        seen = tf.concat([start, tf.cast(tokens, tf.int32)], axis=1)  # column p + ahead follows that of place p
-        ahead = 1 - int(self.start)
-        net = self.inference("transformer")
-
-        def draw(place, seen, logits):
-            column = place + 1
-            token = chosen(logits, shares[:, place + ahead], temperature, top_k, top_p)
-            token = tf.where(place + ahead < known, seen[:, column], token)
-            return tf.where(tf.range(tf.shape(seen)[1])[None] == column, token[:, None], seen)
+        net, start = self.inference("transformer"), int(self.start)
+        rows = tf.shape(tokens)[0]
+        beginning = tf.fill((rows, start), self.vocabulary)
+        seen = tf.concat([beginning, tf.cast(tokens, tf.int32)], axis=1)
+        shares = tf.concat([tf.zeros((rows, start)), shares], axis=1)
 
         def with_caches(place, seen, caches):
             now = {"token": seen[:, place], **given}
             logits, caches = networks.step(net, now, tf.fill((rows,), place), caches)
-            return place + 1, draw(place, seen, logits[:, : self.vocabulary]), caches
+            return logits[:, : self.vocabulary], caches
 
-        def without(place, seen):
-            logits = call(net, {"token": seen[:, : place + 1], **given}, training=False)[:, place]
-            return place + 1, draw(place, seen, logits)
+        def without(place, seen, nothing):
+            return call(net, {"token": seen[:, : place + 1], **given}, training=False)[:, place], nothing
 
-        last, one, free = columns - ahead, tf.TensorShape([]), tf.TensorShape([None, None])
-        if not cached:
-            begin = tf.maximum(known - ahead, 0)
-            seen = tf.while_loop(lambda place, _: place < last, without, [begin, seen], [one, free])[1]
-            return seen[:, int(self.start) :]
-        empty, shape = tf.zeros((rows, *self.caches()[1:])), tf.TensorShape([None, *self.caches()[1:]])
-        values, shapes = ([(part, part)] * self.blocks for part in (empty, shape))
-        seen = tf.while_loop(
-            lambda place, *_: place < last, with_caches, [tf.constant(0), seen, values], [one, free, shapes]
-        )[1]
-        return seen[:, int(self.start) :]
+        known = known + start
+        empty = tf.zeros((rows, *self.caches()[1:]))
+        step, state, begin = without, [], known - 1
+        if cached:
+            step, state, begin = with_caches, [(empty, empty)] * self.blocks, tf.constant(0)
+        return drawn(step, state, seen, begin, known, shares, (temperature, top_k, top_p))[:, start:]
 
     def caches(self) -> tuple[int, ...]:
         """Returns the shape of a row's keys, and of its values: (blocks, heads, context, features of a head)."""
@@ -366,31 +342,23 @@ class GPT(GenerativeModel):
 
     def _beams(self, tokens, length, beams, given):
         """Returns the likeliest sequences of a beam search, (n, length), for one prompt."""
-        n, places = len(tokens), self.context + 1 - self.start
+        n, places, start = len(tokens), self.context + 1 - self.start, int(self.start)
         if (tokens != tokens[:1]).any() or n > beams or any((v != v[:1]).any() for v in given.values()):
             raise UsageError(f"beams is {beams} for {n} rows; expected one prompt, and at most as many rows")
         if length > places:
             raise UsageError(f"length is {length}; a beam search takes at most {places}, the places of the network")
-        ahead, known = 1 - int(self.start), tokens.shape[1]
-        seen = np.resize(tokens[:1], (beams, known))
-        keys = values = np.zeros((beams, *self.caches()), np.float32)
         given = {name: np.resize(value[:1], beams) for name, value in given.items()}
-        score = np.where(np.arange(beams) > 0, -np.inf, 0.0)  # they are one at first
-        step = self._compiled("step", self.signatures()["step"])
-        for place in range(length - ahead):
-            token = seen[:, place + ahead - 1] if place + ahead else np.full(beams, self.vocabulary, np.int32)
-            made = step(
-                {"token": token, "position": np.full(beams, place, np.int32), "keys": keys, "values": values, **given}
-            )
-            keys, values = made["new_keys"], made["new_values"]
-            if place + ahead < known:
-                continue
-            total = score[:, None] + tf.nn.log_softmax(made["logits"]).numpy().astype(np.float64)
-            best = np.argsort(-total, axis=None, kind="stable")[:beams]
-            parent, token = np.unravel_index(best, total.shape)
-            score, seen = total[parent, token], np.concatenate([seen[parent], token[:, None].astype(np.int32)], axis=1)
-            keys, values = (tf.gather(part, parent) for part in (keys, values))
-        return seen[:n]
+        beginning = np.full((beams, start), self.vocabulary, np.int32)
+        seen = np.concatenate([beginning, np.resize(tokens[:1], (beams, tokens.shape[1]))], axis=1)
+        compiled = self._compiled("step", self.signatures()["step"])
+
+        def step(token, place, caches):
+            position = np.full(beams, place, np.int32)
+            made = compiled({"token": token, "position": position, "keys": caches[0], "values": caches[1], **given})
+            return made["logits"], [made["new_keys"], made["new_values"]]
+
+        empty = np.zeros((beams, *self.caches()), np.float32)
+        return likeliest(step, [empty, empty], seen, length + start)[:n, start:]
 
     # --- signatures --------------------------------------------------------------------------------------------------
 
