@@ -1,5 +1,6 @@
 """Judges a trained model: the metrics that suit it, by a fixed protocol, beside the ladder of known damage."""
 
+import hashlib
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,6 +13,7 @@ from keras_gen.images import from_uint8
 
 LIKELIHOOD_IMAGES = 1000  # the bound takes many passes for each
 RECONSTRUCTED_IMAGES = 1000
+_ladders: dict[tuple, dict[str, dict[str, float]]] = {}
 
 
 class Evaluation(NamedTuple):
@@ -61,7 +63,7 @@ def evaluate(model: Any, train: Examples, test: Examples, n: int = 5000, seed: i
         found |= _of_samples(model, judges, images[: 2 * n], labels[:n], train, seed)
     found |= _of_likelihood(model, images, labels, seed) | _of_reconstruction(model, images, labels)
     found |= model.measures(train, test, seed)
-    rungs = metrics.ladder(judges[0], images[: 2 * n], labels[: 2 * n], seed=seed)
+    damage = _damage(judges[0], images[: 2 * n], labels[: 2 * n], seed)
     protocol = {
         "data": test.name,
         "split": "test",
@@ -75,8 +77,17 @@ def evaluate(model: Any, train: Examples, test: Examples, n: int = 5000, seed: i
         ],
         "likelihood_images": min(LIKELIHOOD_IMAGES, len(images)),
     }
-    damage = {rung.name: {name: float(figure) for name, figure in rung.figures.items()} for rung in rungs}
     return Evaluation(found, protocol, damage)
+
+
+def _damage(judge, images, labels, seed):
+    """Returns the ladder; of the same images it is computed once, for runs that are compared."""
+    key = (judge.digest, hashlib.sha256(images.tobytes() + labels.tobytes()).hexdigest(), seed)
+    if key not in _ladders:
+        rungs = metrics.ladder(judge, images, labels, seed=seed)
+        _ladders.clear()
+        _ladders[key] = {rung.name: {name: float(x) for name, x in rung.figures.items()} for rung in rungs}
+    return _ladders[key]
 
 
 def _shuffled(test, seed):
