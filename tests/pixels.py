@@ -25,11 +25,15 @@ def jacobian(model, **given):
     """Returns d logits / d image at random images as it is one after the other, |.| summed over levels: (D, D)."""
     size = math.prod(model.image_shape)
     image = tf.constant(np.random.default_rng(1).uniform(-1, 1, (4, *model.image_shape)), tf.float32)
-    with tf.GradientTape(persistent=True) as tape:
-        tape.watch(image)
-        logits = tf.reshape(model.logits(image, False, **given), (4, size, -1))
-    whole = tape.batch_jacobian(logits, image, experimental_use_pfor=False)
-    return np.abs(whole.numpy()).sum(axis=(0, 2)).reshape(size, size)
+
+    @partial(tf.function, autograph=False)
+    def whole(image):
+        with tf.GradientTape(persistent=True) as tape:
+            tape.watch(image)
+            logits = tf.reshape(model.logits(image, False, **given), (4, size, -1))
+        return tape.batch_jacobian(logits, image, experimental_use_pfor=False)
+
+    return np.abs(whole(image).numpy()).sum(axis=(0, 2)).reshape(size, size)
 
 
 def every_image(shape, levels):

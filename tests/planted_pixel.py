@@ -102,15 +102,15 @@ BUGS = (
     Bug(
         "PixelRNN: the pass from the right stays in its row",
         "layers/recurrent.py",
-        "ops.pad(right[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))",
-        "right",
+        "ops.pad(ops.flip(right, axis=2)[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))",
+        "ops.flip(right, axis=2)",
         (RNN + "no_logit_sees_its_own_value_or_a_later_one[shape0-2-diagonal]",),
     ),
     Bug(
         "PixelRNN: no pass from the right",
         "layers/recurrent.py",
-        "ops.pad(right[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))",
-        "0 * ops.pad(right[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))",
+        "ops.pad(ops.flip(right, axis=2)[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))",
+        "0 * ops.pad(ops.flip(right, axis=2)[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))",
         (RNN + "a_single_diagonal_layer_sees_every_pixel_before_a_place",),
     ),
     Bug(

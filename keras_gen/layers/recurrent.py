@@ -100,14 +100,17 @@ class RowLSTM(_ImageLSTM):
         """How many rows above a place, and columns to each side of it, are seen."""
         return 1, self.kernel_size // 2
 
-    def call(self, gates):
+    def call(self, gates, training=False):
         """Passes over all rows."""
-        output = ops.zeros_like(gates[:, 0, :, : self.units])
-        cell, outputs = output, []
-        for row in ops.unstack(gates, axis=1):
-            output, cell = _gated(row + ops.conv(output, ops.cast(self.kernel, row.dtype), 1, "same"), cell)
-            outputs.append(output)
-        return ops.stack(outputs, axis=1)
+        width, side = gates.shape[2], self.kernel_size // 2
+        kernel = ops.reshape(ops.cast(self.kernel, gates.dtype), (-1, 4 * self.units))
+
+        def row(now, output, cell):
+            wide = ops.pad(output, ((0, 0), (0, 0), (side, side), (0, 0)))
+            seen = ops.concatenate([_part(wide, 2, tap, width) for tap in range(self.kernel_size)], axis=3)
+            return _gated(now + _product(seen, kernel), cell)
+
+        return ops.transpose(_passed(row, ops.transpose(gates, (1, 0, 2, 3)), self.units, training), (1, 0, 2, 3))
 
     def step(self, gates, window):
         """Returns the output and the cell of one place, each (B, 1, 1, units).
@@ -154,22 +157,21 @@ class DiagonalBiLSTM(_ImageLSTM):
         """Shape of the kernels that the gates see states through: direction, then the one beside and the one above."""
         return (2, 2 * self.units)
 
-    def call(self, gates):
+    def call(self, gates, training=False):
         """Passes over all diagonals, in both directions at once."""
         height, width = gates.shape[1:3]
-        left, right = ops.split(gates, 2, axis=-1)
-        both = ops.stack([_skewed(left), _skewed(ops.flip(right, axis=2))])  # (2, B, H, W + H - 1, 4 * units)
+        left, right = ops.split(gates, 2, axis=3)
+        both = _skewed(ops.concatenate([left, ops.flip(right, axis=2)], axis=0))  # (2 B, H, W + H - 1, 4 * units)
         kernel = ops.cast(self.kernel, gates.dtype)
-        output = ops.zeros_like(both[:, :, :, 0, : self.units])  # (2, B, H, units)
-        cell, outputs = output, []
-        for diagonal in ops.unstack(both, axis=3):
-            above = ops.pad(output[:, :, :-1], ((0, 0), (0, 0), (1, 0), (0, 0)))
-            before = ops.reshape(ops.concatenate([output, above], axis=-1), (2, -1, 2 * self.units))
-            output, cell = _gated(diagonal + ops.reshape(before @ kernel, (2, -1, height, 4 * self.units)), cell)
-            outputs.append(output)
-        left, right = ops.unstack(ops.stack(outputs, axis=3), num=2)
-        right = ops.flip(_straightened(right, width), axis=2)
-        return _straightened(left, width) + ops.pad(right[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))
+
+        def diagonal(now, output, cell):
+            above = ops.pad(_part(output, 2, 0, height - 1), ((0, 0), (0, 0), (1, 0), (0, 0)))
+            seen = ops.reshape(ops.concatenate([output, above], axis=3), (2, -1, 2 * self.units))
+            return _gated(now + ops.reshape(seen @ kernel, (1, -1, height, 4 * self.units)), cell)
+
+        passed = _passed(diagonal, ops.transpose(both, (2, 0, 1, 3)), self.units, training)
+        left, right = ops.split(_straightened(ops.transpose(passed, (1, 2, 0, 3)), width), 2, axis=0)
+        return left + ops.pad(ops.flip(right, axis=2)[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))
 
     def step(self, gates, window):
         """Returns the output and the cell of one place of the pass from the left, each (B, 1, 1, units).
@@ -190,14 +192,54 @@ class DiagonalBiLSTM(_ImageLSTM):
             gates: (B, 1, W, 4 * units), those of the pass from the right.
             above: (B, 1, W, units), its outputs in the row above.
         """
-        kernel = _part(self.kernel, 0, 1, 1)
-        output = cell = ops.zeros_like(_part(above, 2, 0, 1))
+        kernel = ops.reshape(_part(ops.cast(self.kernel, gates.dtype), 0, 1, 1), (-1, 4 * self.units))
+
+        def place(now, output, cell):
+            gates, above = _part(now, 3, 0, 4 * self.units), _part(now, 3, 4 * self.units, self.units)
+            return _gated(gates + _product(ops.concatenate([output, above], axis=3), kernel), cell)
+
+        both = ops.transpose(ops.concatenate([gates, above], axis=3), (2, 0, 1, 3))
+        return ops.transpose(_passed(place, both, self.units, backwards=True), (1, 2, 0, 3))
+
+
+def _passed(step, gates, units, unrolled=False, backwards=False):
+    """Passes over the first axis.
+
+    A loop is what an exported file can hold; without one the slopes cost less.
+
+    Args:
+        step: (gates (1, N, M, ...), output (1, N, M, units), cell) to the next output and cell, at first 0.
+        gates: (T, N, M, ...).
+        units: of the states.
+        unrolled: without a loop.
+        backwards: begin with the last.
+
+    Returns:
+        The outputs, (T, N, M, units).
+    """
+    count = gates.shape[0]
+    output = cell = ops.zeros_like(_part(_part(gates, 0, 0, 1), 3, 0, units))
+    if unrolled:
         outputs = []
-        for column in reversed(range(gates.shape[2])):
-            before = ops.concatenate([output, _part(above, 2, column, 1)], axis=2)
-            output, cell = self._of_place(_part(gates, 2, column, 1), before, cell, kernel)
+        for now in tf.split(gates, count, axis=0):
+            output, cell = step(now, output, cell)
             outputs.append(output)
-        return ops.concatenate(outputs[::-1], axis=2)
+        return ops.concatenate(outputs, axis=0)
+
+    def one(index, output, cell, outputs):
+        place = count - 1 - index if backwards else index
+        output, cell = step(tf.slice(gates, tf.stack([place, 0, 0, 0]), [1, -1, -1, -1]), output, cell)
+        return index + 1, output, cell, tf.tensor_scatter_nd_update(outputs, tf.reshape(place, (1, 1)), output)
+
+    outputs = ops.zeros_like(_part(gates, 3, 0, units))
+    begin = [tf.constant(0), output, cell, outputs]
+    shapes = [tf.TensorShape([value.shape[0], None, *value.shape[2:]] if value.shape.rank else []) for value in begin]
+    return tf.while_loop(lambda index, *_: index < count, one, begin, shapes)[-1]
+
+
+def _product(x, kernel):
+    """Multiplies the features of (1, N, M, n) by a matrix, as loops export it."""
+    return ops.reshape(ops.reshape(x, (-1, x.shape[-1])) @ kernel, (1, -1, x.shape[2], kernel.shape[-1]))
 
 
 def _skewed(x):

@@ -131,7 +131,7 @@ class _Walk:
             return ([], passed), states
         whole = image.shape[2] - 2 * self.reach[1]
 
-        def computed(layer, x):
+        def computed(layer, x, training=False):
             side = layer.reach[1]
             if layer.kind == "above":
                 return layer.of_window(self._seen(layer, image, row, 0, whole + 2 * side))
@@ -155,7 +155,7 @@ class _Walk:
         def seen(layer):
             return _cut(states[layer.name], 0, column, layer.reach[0] + 1, 2 * layer.reach[1] + 1)
 
-        def computed(layer, x):
+        def computed(layer, x, training=False):
             side = layer.reach[1]
             if not _is_wide(layer):
                 return layer.of_window(x)
