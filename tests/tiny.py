@@ -117,6 +117,8 @@ ROWS = {
             "update": "alternating",
             "n_critic": 2,
             "label_smoothing": 0.1,
+            "r1": 0.5,
+            "r1_every": 3,
             "ema": 0.9,
             "seed": 3,
             "name": "mine",

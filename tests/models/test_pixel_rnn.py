@@ -126,9 +126,9 @@ def test_samples_are_as_likely_step_by_step_as_at_once(lstm):
 
 
 @BOTH
-@pytest.mark.parametrize(("levels", "shape"), [(2, (4, 4, 1)), (3, (2, 3, 3))])
-def test_exported_files_draw_pixel_for_pixel_what_keras_draws_and_keep_what_is_known(lstm, levels, shape, tmp_path):
-    model = shaken("pixel_rnn", image_shape=shape, levels=levels, lstm=lstm, binarize="threshold")
+@pytest.mark.parametrize(("levels", "shape", "blocks"), [(2, (4, 4, 1), 2), (3, (2, 3, 3), 1)])
+def test_exported_files_draw_pixel_for_pixel_what_keras_draws(lstm, levels, shape, blocks, tmp_path):
+    model = shaken("pixel_rnn", image_shape=shape, levels=levels, lstm=lstm, blocks=blocks, binarize="threshold")
     check_exported_files(model, tmp_path)
 
 
