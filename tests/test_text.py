@@ -1,6 +1,8 @@
 """Text as data: tokenizers, windows, where texts come from, and the command line from a file to a continued prompt."""
 
+import itertools
 import json
+import math
 
 import numpy as np
 import pytest
@@ -177,6 +179,23 @@ def test_fine_tuning_keeps_the_tokenizer_and_begins_with_the_weights(path, tmp_p
 def test_shakespeare_is_what_its_readme_says():
     data = keras_gen.data.windows(shared("tinyshakespeare.txt"))
     assert data.tokenizer.size == 65 and len(data.arrays["token"]) == 1_003_854
+
+
+def test_tables_of_characters_are_laws_and_know_what_they_have_counted(path, capsys):
+    import ngrams
+
+    pairs = ["".join(pair) for pair in itertools.product("abc", repeat=2)]
+    for n in range(3):
+        laws = [math.exp(-2 * ngrams.losses("abacabab", pair, 3, 2)[n]) for pair in pairs]
+        assert sum(laws) == pytest.approx(1)
+    # After a: b three times, c once; two kinds. Of single characters: a four times, b three, c once; three kinds.
+    single = (3 + 3 * (1 / 3)) / (8 + 3)
+    after = (3 + 2 * single) / (4 + 2)
+    start = (4 + 3 * (1 / 3)) / (8 + 3)
+    assert ngrams.losses("abacabab", "ab", 3, 2)[2] == pytest.approx(-0.5 * math.log(start * after))
+    ngrams.main(["--data", str(path), "--longest", "5"])
+    nats = [float(line.split()[-4]) for line in capsys.readouterr().out.splitlines()[1:]]
+    assert len(nats) == 6 and nats[0] > nats[1] > nats[2] > nats[5]
 
 
 def test_images_are_refused_where_text_is_wanted_and_the_reverse(tmp_path, monkeypatch, capsys):
