@@ -154,3 +154,22 @@ def test_an_iwae_is_tighter_with_many_samples_and_uses_more_units(tmp_path, caps
     assert iwae[0] < vae[0] and iwae[3] > vae[3] + 0.3
     assert iwae[3] - iwae[0] > 1.5 * (vae[3] - vae[0])
     assert more > used + 10
+
+
+# --- pixel_tables ----------------------------------------------------------------------------------------------------
+
+
+def test_tables_of_pixels_are_laws_and_print_a_line_each(capsys):
+    import pixel_tables
+
+    every = np.array(list(np.ndindex(*[2] * 6))).reshape(-1, 2, 3)
+    for neighbors, by_place in pixel_tables.TABLES.values():
+        each = [pixel_tables.nats(every[3:9], image[None], neighbors, by_place) for image in every]
+        assert np.exp(np.negative(each)).sum() == pytest.approx(1)
+    # After nothing: on in two of three. After a pixel that is on: in none of one. Half a count is added to all.
+    found = pixel_tables.nats(np.int64([[[1, 0]], [[0, 1]]]), np.int64([[[1, 0]]]), ((0, -1),), False)
+    assert found == pytest.approx(-np.log(2.5 / 4) - np.log(1.5 / 2))
+    pixel_tables.main([])
+    lines = capsys.readouterr().out.splitlines()[1:]
+    found = {line[:28].strip(): float(line[28:].split()[0]) for line in lines}
+    assert set(found) == set(pixel_tables.TABLES) and found["the place and 4 neighbors"] == min(found.values())
