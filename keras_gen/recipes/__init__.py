@@ -159,6 +159,8 @@ THRESHOLDS: Mapping[tuple[str, str], Mapping[str, tuple[str, float]]] = {
     ("conditional_vae", "mnist"): {"test_loss": ("<=", 98.0), "label_agreement": (">=", 0.75)},
     # Nats of binarized test images; below 75 something would have leaked.
     ("pixel_cnn", "mnist"): {"test_nll": ("<=", 92.0)},
+    # Calibrated in one pilot, seed 0: 92.1.
+    ("pixel_rnn", "mnist"): {"test_nll": ("<=", 95.0)},
     # Nats of the last tenth of the text; chance is 4.17, pairs of characters 2.49, five of them 1.67.
     ("gpt", "tinyshakespeare"): {"nats_per_character": ("<=", 1.92)},
     # The Frechet distances are calibrated by three seeds, whose medians were 25.0, 15.5, 18.2; 2.2 and 6.0 with labels;
