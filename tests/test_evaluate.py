@@ -108,12 +108,15 @@ def test_benchmark_prints_medians_of_seeds_and_ends_with_one_json_line(tmp_path,
     from keras_gen import recipes
 
     arguments = ["benchmark", "vae", "--steps", "3", "--seeds", "2", "--set", "hidden=(4,)", "--output", str(tmp_path)]
+    arguments += ["--batch-size", "30", "--image-size", "8x6"]
     monkeypatch.setattr(recipes, "THRESHOLDS", {("vae", "digits"): {"test_loss": ("<=", 1000.0)}})
     assert main(arguments) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (result["model"], result["data"], result["steps"], result["seeds"]) == ("vae", "digits", 3, 2)
     assert result["passed"] and result["thresholds"] == {"test_loss": ["<=", 1000.0]}
     runs = [json.loads((tmp_path / f"seed-{seed}" / "evaluation.json").read_text()) for seed in (0, 1)]
+    assert json.loads((tmp_path / "seed-0" / "card.json").read_text())["identity"]["batch_size"] == 30
+    assert keras_gen.load(tmp_path / "seed-1").image_shape == (8, 6, 1)
     fds = sorted(run["metrics"]["fd"] for run in runs)
     assert result["metrics"]["fd"] == {"median": pytest.approx(sum(fds) / 2), "min": fds[0], "max": fds[1]}
     monkeypatch.setattr(recipes, "THRESHOLDS", {("vae", "digits"): {"test_loss": ("<=", 1.0)}})

@@ -43,11 +43,14 @@ def _report(options, folder, seed):
     from keras_gen.cli.parser import parse
     from keras_gen.cli.train import run as train
 
-    lengths = {"--steps": options.steps, "--epochs": options.epochs}
-    length = [word for name, value in lengths.items() if value for word in (name, str(value))]
+    size = options.image_size
+    size = "x".join(map(str, size)) if isinstance(size, tuple) else size
+    given = {"--steps": options.steps, "--epochs": options.epochs}
+    given |= {"--batch-size": options.batch_size, "--image-size": size}
+    given = [word for name, value in given.items() if value for word in (name, str(value))]
     chosen = [word for pair in options.settings for word in ("--set", "=".join(pair))]
     where = ["--data", options.data, "--seed", str(seed), "--output", str(folder)]
-    train(parse(["train", options.name, *where, *length, *chosen]))
+    train(parse(["train", options.name, *where, *given, *chosen]))
     found = evaluated(folder / "model.keras", options.data, options.n, seed=0)  # one judge for all seeds
     files.write(folder / "evaluation.json", (json.dumps(found._asdict(), indent=2) + "\n").encode())
     card = json.loads((folder / "card.json").read_text())
