@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import difference, make, real_digits
+from tiny import difference, make, real_digits, shared
 
 import keras_gen
 from keras_gen import metrics
@@ -147,11 +147,14 @@ def test_few_labels_use_no_more_of_each_class_and_random_weights_know_nothing_of
 
 @pytest.mark.slow
 def test_pretraining_helps_where_labels_are_few(seeded):
-    """Digits, 10 labels of each class, mean of 5 seeds."""
-    train, test = (examples("digits", split) for split in ("train", "test"))
-    model = keras_gen.StackedAutoencoder((8, 8, 1), 16, (64, 32), seed=0)
+    """MNIST, one pass for each layer; 10 and 100 labels of each class, means of 5 choices of them.
+
+    Of 8x8 digits, whose 297 test images tell no finer than 2 %, it does not.
+    """
+    train, test = (examples(shared("mnist.npz"), split) for split in ("train", "test"))
+    model = keras_gen.StackedAutoencoder((28, 28, 1), 64, (512, 256), corruption=0.5, seed=0)
     for stage in model.stages:
         model.compile(stage=stage)
-        model.fit(train.dataset(64), epochs=60, verbose=0)
+        model.fit(train.dataset(128, seed=0), epochs=1, verbose=0)
     found = model.measures(train, test)
-    assert found["pretrained_10"] > found["random_10"]
+    assert found["gain_10"] > 0.005 and found["gain_100"] > 0
