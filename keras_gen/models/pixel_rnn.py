@@ -26,7 +26,7 @@ class PixelRNN(PixelModel):
         blocks: residual blocks of an LSTM each.
         first: side of the first kernel, odd.
         lstm: `"diagonal"`, two passes along the diagonals, which together see all that comes before a place, or
-            `"row"`, one pass along the rows, which sees a triangle above it, in half of the steps and of the weights.
+            `"row"`, one pass along the rows, which sees a triangle above it, in half of the steps.
         kernel: with `"row"`, how many states of the row above a state depends on; odd.
         **kwargs: as for `PixelCNN`: `levels`, `likelihood`, `mixtures`, `binarize`, `num_classes`,
             `ema`, `seed`, `name`, `dtype`.

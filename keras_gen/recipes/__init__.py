@@ -109,7 +109,7 @@ DATA: Mapping[tuple[str, str], Mapping[str, Any]] = {
     },
     ("dcgan", "fashion_mnist"): {"settings": {"width": 64}},
     ("pixel_cnn", "mnist"): {"epochs": 3},
-    # Two layers of the paper's seven, for a single pass over the data takes 20 minutes on a core.
+    # Two layers of the paper's seven, for a single pass over the data takes 12 minutes on a core.
     ("pixel_rnn", "mnist"): {"epochs": 1, "settings": {"num_classes": None, "blocks": 2}},
     # The small configuration of a well-known script (nanoGPT's, for a CPU): 4 blocks of 4 heads and 128 features.
     ("gpt", "tinyshakespeare"): {"batch_size": 12, "steps": 2000, "settings": {"context": 64, "decay": 2000}},
