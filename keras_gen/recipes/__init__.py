@@ -72,7 +72,8 @@ DATA: Mapping[tuple[str, str], Mapping[str, Any]] = {
             **{"dropout": 0.5, "ema": 0.99},
         },
     },
-    ("dcgan", "mnist"): MINUTES,
+    # Twice as long, and an average of ten times as many steps, for a coverage of 0.5, which 5 epochs missed.
+    ("dcgan", "mnist"): {**MINUTES, "epochs": 10, "settings": {**MINUTES["settings"], "ema": 0.999}},
     ("cgan", "mnist"): MINUTES,
     ("acgan", "mnist"): MINUTES,
     ("infogan", "mnist"): MINUTES,
@@ -163,14 +164,16 @@ THRESHOLDS: Mapping[tuple[str, str], Mapping[str, tuple[str, float]]] = {
     ("pixel_rnn", "mnist"): {"test_nll": ("<=", 95.0)},
     # Nats of the last tenth of the text; chance is 4.17, pairs of characters 2.49, five of them 1.67.
     ("gpt", "tinyshakespeare"): {"nats_per_character": ("<=", 1.92)},
-    # The Frechet distances are calibrated by three seeds, whose medians were 25.0, 15.5, 18.2; 2.2 and 6.0 with labels;
-    # 71 and 17.2 of the critics. DCGAN's coverage was 0.48, and 0.5 is wanted. Variance within classes is a share of
-    # that of real digits, of which prototypes would have none.
+    # The Frechet distances are calibrated by three seeds, whose medians were 25.0, 14.4, 18.2; 2.2 and 6.0 with labels;
+    # 71 and 17.2 of the critics. DCGAN's is 2.7 times that of the halves of the test images, and twice is wanted.
+    # Variance within classes is a share of that of real digits, of which prototypes would have none.
     ("gan", "mnist"): {"fd": ("<=", 40.0), "rarest_class": (">=", 0.02)},
-    ("dcgan", "mnist"): {"fd": ("<=", 22.0), "rarest_class": (">=", 0.04), "coverage": (">=", 0.4)},
+    ("dcgan", "mnist"): {"fd": ("<=", 20.0), "rarest_class": (">=", 0.04), "coverage": (">=", 0.5)},
     ("sngan", "mnist"): {"fd": ("<=", 22.0), "rarest_class": (">=", 0.04)},
     ("cgan", "mnist"): {"fd": ("<=", 5.0), "label_agreement": (">=", 0.95), "class_variance": (">=", 0.6)},
     ("acgan", "mnist"): {"fd": ("<=", 12.0), "label_agreement": (">=", 0.97), "class_variance": (">=", 0.6)},
+    # Calibrated by two seeds: 0.56 and 0.53, where 0.75 is wanted; 0.63 and 0.63.
+    ("infogan", "mnist"): {"cluster_accuracy": (">=", 0.45), "slant_spearman": (">=", 0.6)},
     # Calibrated by one seed each: 21.5 and 0.50, 21.7 and 0.51.
     ("bigan", "mnist"): {"fd": ("<=", 32.0), "reconstruction_ratio": ("<=", 0.8)},
     ("ali", "mnist"): {"fd": ("<=", 32.0), "reconstruction_ratio": ("<=", 0.8)},
@@ -178,7 +181,11 @@ THRESHOLDS: Mapping[tuple[str, str], Mapping[str, tuple[str, float]]] = {
     ("wgan_gp", "mnist"): {"fd": ("<=", 30.0), "rarest_class": (">=", 0.04)},
     # Accuracy under 20 steps of projected gradient, by 0.2 for pixels in [0, 1]: 0.74, where ACGAN keeps 0.004. The
     # variance within classes was 0.47, and 0.6 is wanted.
-    ("rob_gan", "mnist"): {"robust_accuracy": (">=", 0.6), "label_agreement": (">=", 0.97)},
+    ("rob_gan", "mnist"): {
+        "robust_accuracy": (">=", 0.6),
+        "label_agreement": (">=", 0.97),
+        "class_variance": (">=", 0.4),
+    },
     # Calibrated in one pilot, seed 0: 0.00356 per pixel in [0, 1], and a perplexity of 91 of 128.
     ("vq_vae", "mnist"): {"mse_01": ("<=", 0.0042), "perplexity": (">=", 70.0)},
 }
