@@ -81,7 +81,7 @@ DATA: Mapping[tuple[str, str], Mapping[str, Any]] = {
     ("ali", "mnist"): PAIRS,
     ("rob_gan", "mnist"): {
         **MINUTES,
-        "epochs": 1,
+        "epochs": 2,
         "optimizer": {"class_name": "Adam", "config": {"learning_rate": 5e-4, "beta_1": 0.5}},
         "learning_rate": 5e-4,
         # 0.4 in units of [-1, 1] is 0.2 for pixels in [0, 1].
@@ -179,12 +179,12 @@ THRESHOLDS: Mapping[tuple[str, str], Mapping[str, tuple[str, float]]] = {
     ("ali", "mnist"): {"fd": ("<=", 32.0), "reconstruction_ratio": ("<=", 0.8)},
     ("wgan", "mnist"): {"fd": ("<=", 100.0)},
     ("wgan_gp", "mnist"): {"fd": ("<=", 30.0), "rarest_class": (">=", 0.04)},
-    # Accuracy under 20 steps of projected gradient, by 0.2 for pixels in [0, 1]: 0.74, where ACGAN keeps 0.004. The
-    # variance within classes was 0.47, and 0.6 is wanted.
+    # Accuracy under 20 steps of projected gradient, by 0.2 for pixels in [0, 1]: 0.81, where ACGAN keeps 0.004. The
+    # variance within classes was 0.62; after one epoch, 0.47.
     ("rob_gan", "mnist"): {
         "robust_accuracy": (">=", 0.6),
         "label_agreement": (">=", 0.97),
-        "class_variance": (">=", 0.4),
+        "class_variance": (">=", 0.6),
     },
     # Calibrated in one pilot, seed 0: 0.00356 per pixel in [0, 1], and a perplexity of 91 of 128.
     ("vq_vae", "mnist"): {"mse_01": ("<=", 0.0042), "perplexity": (">=", 70.0)},
