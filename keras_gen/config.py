@@ -93,6 +93,17 @@ def choice(name: str, value: Any, known: Iterable[str]) -> Any:
     return value
 
 
+def widths(name: str, value: Any) -> tuple[int, ...]:
+    """Returns a constructor's argument if it is a sequence of whole numbers from 1 on.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not isinstance(value, (list, tuple)):
+        raise UsageError(f"{name} is {value!r}; expected a list of whole numbers, such as [256, 512]")
+    return tuple(positive(name, width) for width in value)
+
+
 def positive(name: str, value: int) -> int:
     """Returns a constructor's argument if it is a whole number from 1 on.
 

@@ -20,7 +20,7 @@ class ALI(BiGAN):
         encoder: as for `BiGAN`, to (B, 2 * latent_dim): means, then log variances.
         latent_dim: number of latent coordinates.
         architecture: as for `GAN`; so are the following.
-        hidden: widths of the generator's layers (`"mlp"`); encoder and discriminator have them in reverse.
+        hidden: widths of the generator's dense layers; encoder and discriminator have them in reverse.
         width: channels (`"conv"`, `"resnet"`).
         norm: of the layers of generator and encoder.
         dropout: share of the discriminator's hidden units that are left out in training; the paper: 0.2.
@@ -52,7 +52,7 @@ class ALI(BiGAN):
         encoder: keras.Model | None = None,
         latent_dim: int = 64,
         architecture: str = "conv",
-        hidden: Sequence[int] = (256, 512),
+        hidden: Sequence[int] | None = None,
         width: int = 64,
         norm: str = "batch",
         dropout: float = 0.2,

@@ -30,7 +30,7 @@ class BiGAN(GAN):
             makes one: the discriminator's layers without dropout, and one more.
         latent_dim: number of latent coordinates.
         architecture: as for `GAN`; so are the following.
-        hidden: widths of the generator's layers (`"mlp"`); encoder and discriminator have them in reverse.
+        hidden: widths of the generator's dense layers; encoder and discriminator have them in reverse.
         width: channels (`"conv"`, `"resnet"`).
         norm: of the layers of generator and encoder.
         dropout: share of the discriminator's hidden units that are left out in training.
@@ -63,14 +63,14 @@ class BiGAN(GAN):
         encoder: keras.Model | None = None,
         latent_dim: int = 50,
         architecture: str = "conv",
-        hidden: Sequence[int] = (256, 512),
+        hidden: Sequence[int] | None = None,
         width: int = 64,
         norm: str = "batch",
         dropout: float = 0.0,
         latent: str = "uniform",
         **kwargs: Any,
     ):
-        made = {"architecture": architecture, "hidden": tuple(hidden), "width": width, "norm": norm}
+        made = {"architecture": architecture, "hidden": hidden, "width": width, "norm": norm}
         super().__init__(latent_dim=latent_dim, dropout=dropout, latent=latent, **made, **kwargs)
         outputs = self.statistics * self.latent_dim
         self.encoder = encoder or networks.encoder(

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from keras_gen.augment import KINDS, augment
 from keras_gen.batch import Batch
-from keras_gen.config import choice, positive
+from keras_gen.config import choice, positive, widths
 from keras_gen.draws import example_inputs
 from keras_gen.errors import UsageError
 from keras_gen.losses import ADVERSARIAL, mean
@@ -32,7 +32,8 @@ class GAN(GenerativeModel):
         latent_dim: number of latent coordinates; read from an injected generator of named inputs, otherwise 100.
         image_shape: (H, W, C) of the networks that are made, 28x28x1 by default; an injected generator tells it.
         architecture: `"mlp"`, `"conv"` (as `DCGAN`) or `"resnet"` (as `SNGAN`), of the networks that are made.
-        hidden: widths of the generator's layers (`"mlp"`); the discriminator has them in reverse.
+        hidden: widths of the generator's dense layers, which come first; the discriminator has them in reverse, at its
+            end. By default 256 and 512 (`"mlp"`), or none.
         width: channels of the stage nearest to the image (`"conv"`), of the discriminator's maps (`"resnet"`).
         norm: of the generator's layers, `"none"`, `"batch"`, `"sync_batch"` (statistics over all replicas) or, with
             labels, `"conditional_batch"`.
@@ -80,7 +81,7 @@ class GAN(GenerativeModel):
         latent_dim: int | None = None,
         image_shape: Sequence[int] | None = None,
         architecture: str = "mlp",
-        hidden: Sequence[int] = (256, 512),
+        hidden: Sequence[int] | None = None,
         width: int = 64,
         norm: str = "none",
         discriminator_norm: str | None = None,
@@ -110,7 +111,8 @@ class GAN(GenerativeModel):
         self.label_smoothing, self.r1, self.r1_every = label_smoothing, r1, positive("r1_every", r1_every)
         self.augment = tuple(choice("augment", kind, KINDS) for kind in augment)
 
-        made = {"architecture": choice("architecture", architecture, networks.ARCHITECTURES), "hidden": tuple(hidden)}
+        made = {"architecture": choice("architecture", architecture, networks.ARCHITECTURES)}
+        made |= {"hidden": None if hidden is None else widths("hidden", hidden)}
         made |= {"width": positive("width", width), "dtype": self.dtype_policy}
         choice("norm", norm, GENERATOR_NORMS)
         if latent_dim is None:

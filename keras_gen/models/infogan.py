@@ -1,6 +1,7 @@
 """InfoGAN: a generator whose codes can be read from its images."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -40,6 +41,7 @@ class InfoGAN(GAN):
         continuous_weight: of `continuous`, which is a sum over the codes.
         latent_dim: number of latent coordinates that nothing is read from.
         architecture: as for `GAN`; so are the following.
+        hidden: widths of the generator's dense layers; the discriminator has them in reverse.
         norm: of the generator's layers.
         dropout: share of the discriminator's hidden units that are left out in training.
         latent: law of the latents.
@@ -76,6 +78,7 @@ class InfoGAN(GAN):
         continuous_weight: float = 0.1,
         latent_dim: int = 62,
         architecture: str = "conv",
+        hidden: Sequence[int] | None = (1024,),
         norm: str = "batch",
         dropout: float = 0.0,
         latent: str = "uniform",
@@ -86,7 +89,7 @@ class InfoGAN(GAN):
         if continuous < 0:
             raise UsageError(f"continuous is {continuous}; expected a number of codes, at least 0")
         self.continuous = continuous
-        made = {"architecture": architecture, "norm": norm, "dropout": dropout}
+        made = {"architecture": architecture, "hidden": hidden, "norm": norm, "dropout": dropout}
         super().__init__(latent_dim=latent_dim, latent=latent, **made, **kwargs)
         self.info_weight, self.continuous_weight = info_weight, continuous_weight
 

@@ -14,8 +14,15 @@ from keras_gen.networks.build import Laws, dense, in_float32, labelled, network
 ARCHITECTURES = {"mlp": mlp, "conv": conv, "resnet": resnet}
 
 
+def _sizes(architecture, hidden, width):
+    """Returns the arguments of an architecture's functions; one that is all dense layers has some in any case."""
+    if architecture == "mlp":
+        return {"hidden": (256, 512) if hidden is None else hidden}
+    return {"hidden": hidden or (), "width": width}
+
+
 def generator(
-    architecture: str, laws: Laws, image_shape: Sequence[int], hidden: Sequence[int], width: int, **more: Any
+    architecture: str, laws: Laws, image_shape: Sequence[int], hidden: Sequence[int] | None, width: int, **more: Any
 ) -> keras.Model:
     """Maps the inputs that `laws` names to images (B, H, W, C) in [-1, 1].
 
@@ -23,18 +30,18 @@ def generator(
         architecture: one of `ARCHITECTURES`.
         laws: of the inputs.
         image_shape: (H, W, C).
-        hidden: widths of the layers (`"mlp"`).
+        hidden: widths of the dense layers, by default 256 and 512 (`"mlp"`) or none.
         width: channels (`"conv"`, `"resnet"`).
         **more: `norm`, `dtype`.
     """
-    return ARCHITECTURES[architecture].generator(laws, image_shape, hidden if architecture == "mlp" else width, **more)
+    return ARCHITECTURES[architecture].generator(laws, image_shape, **_sizes(architecture, hidden, width), **more)
 
 
 @network
 def discriminator(
     architecture: str,
     image_shape: Sequence[int],
-    hidden: Sequence[int],
+    hidden: Sequence[int] | None,
     width: int,
     norm: str,
     dropout: float = 0.0,
@@ -49,7 +56,7 @@ def discriminator(
     Args:
         architecture: one of `ARCHITECTURES`.
         image_shape: (H, W, C).
-        hidden: widths of the generator's layers, here in reverse (`"mlp"`).
+        hidden: widths of the generator's dense layers, here in reverse.
         width: channels (`"conv"`, `"resnet"`).
         norm: one of `DISCRIMINATOR_NORMS`.
         dropout: share of the hidden units that are left out in training.
@@ -66,9 +73,7 @@ def discriminator(
     image = keras.Input(tuple(image_shape), name="image")
     label, x = labelled(image, None if projection else num_classes)
     inputs = {"image": image, **label}
-    features = ARCHITECTURES[architecture].trunk(
-        x, tuple(hidden)[::-1] if architecture == "mlp" else width, norm, dropout
-    )
+    features = _trunk(architecture, x, hidden, width, norm=norm, dropout=dropout)
     if beside:
         vectors = {name: keras.Input(shape[1:], name=name) for name, (shape, _) in beside.items()}
         inputs |= vectors
@@ -91,22 +96,26 @@ def discriminator(
 
 @network
 def encoder(
-    architecture: str, image_shape: Sequence[int], hidden: Sequence[int], width: int, norm: str, outputs: int
+    architecture: str, image_shape: Sequence[int], hidden: Sequence[int] | None, width: int, norm: str, outputs: int
 ) -> keras.Model:
     """Maps `image` (B, H, W, C) to (B, outputs): a discriminator's first part, and one layer on its features.
 
     Args:
         architecture: one of `ARCHITECTURES`.
         image_shape: (H, W, C).
-        hidden: widths of the generator's layers, here in reverse (`"mlp"`).
+        hidden: widths of the generator's dense layers, here in reverse.
         width: channels (`"conv"`, `"resnet"`).
         norm: one of `DISCRIMINATOR_NORMS`.
         outputs: columns.
     """
     image = keras.Input(tuple(image_shape), name="image")
-    sizes = tuple(hidden)[::-1] if architecture == "mlp" else width
-    x = dense(outputs, norm)(ARCHITECTURES[architecture].trunk(image, sizes, norm))
+    x = dense(outputs, norm)(_trunk(architecture, image, hidden, width, norm=norm))
     return keras.Model({"image": image}, in_float32(x), name="encoder")
+
+
+def _trunk(architecture, image, hidden, width, **more):
+    sizes = _sizes(architecture, hidden, width)
+    return ARCHITECTURES[architecture].trunk(image, **{**sizes, "hidden": sizes["hidden"][::-1]}, **more)
 
 
 def _joint(features, vectors, norm, dropout):

@@ -1,6 +1,7 @@
 """What every network shares: precision, named inputs and the rule for image sizes."""
 
 import functools
+import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -138,6 +139,34 @@ def biased(norm: str) -> bool:
 def dense(units: int, norm: str = "none", **more: Any) -> Any:
     """Returns a dense layer, spectrally normalized where that is the norm."""
     return (SpectralDense if norm == "spectral" else layers.Dense)(units, **more)
+
+
+def hidden_layers(
+    x: Any,
+    hidden: Sequence[int],
+    norm: str,
+    activation: Callable[[], Any],
+    dropout: float = 0.0,
+    condition: Mapping[str, Any] = types.MappingProxyType({}),
+    **more: Any,
+) -> Any:
+    """Maps vectors (B, d) to (B, hidden[-1]) by dense layers, each normalized and thinned; no layers leave them alone.
+
+    Args:
+        x: the vectors.
+        hidden: widths of the layers.
+        norm: as for `normalized`.
+        activation: makes the layer after each normalization.
+        dropout: share of the units that are left out in training.
+        condition: further arguments of `normalized`.
+        **more: of the dense layers, such as `kernel_initializer`.
+    """
+    for units in hidden:
+        x = dense(units, norm, use_bias=biased(norm), **more)(x)
+        x = activation()(normalized(x, norm, **condition))
+        if dropout:
+            x = layers.Dropout(dropout)(x)
+    return x
 
 
 def conv2d(filters: int, kernel: int, stride: int = 1, norm: str = "none", **more: Any) -> Any:

@@ -13,6 +13,7 @@ from keras_gen.networks.build import (
     conditioned,
     conv2d,
     halvings,
+    hidden_layers,
     in_float32,
     labelled,
     network,
@@ -50,15 +51,22 @@ def _weights():
 
 @network
 def generator(
-    laws: Laws, image_shape: Sequence[int], width: int = 128, norm: str = "batch", kernel: int = 5
+    laws: Laws,
+    image_shape: Sequence[int],
+    hidden: Sequence[int] = (),
+    width: int = 128,
+    norm: str = "batch",
+    kernel: int = 5,
 ) -> keras.Model:
     """Maps the inputs that `laws` names to images (B, H, W, C) in [-1, 1] by transposed convolutions of stride 2.
 
-    `norm` is one of `GENERATOR_NORMS`; with `"none"` the layers have a bias instead.
+    They first pass dense layers of the widths `hidden`. `norm` is one of `GENERATOR_NORMS`; with `"none"` the layers
+    have a bias instead.
     """
     bias = biased(norm)
     (height, breadth), channels = stages(image_shape, width)
     inputs, x, condition = conditioned(laws, norm)
+    x = hidden_layers(x, hidden, norm, layers.ReLU, condition=condition, kernel_initializer=_weights())
     x = layers.Dense(height * breadth * channels[-1], use_bias=bias, kernel_initializer=_weights())(x)
     x = layers.Reshape((height, breadth, channels[-1]))(x)
     x = layers.ReLU()(normalized(x, norm, **condition))
@@ -69,10 +77,18 @@ def generator(
     return keras.Model(inputs, layers.Activation("tanh", dtype="float32")(x), name="generator")
 
 
-def trunk(image: Any, width: int = 128, norm: str = "batch", dropout: float = 0.0, kernel: int = 5) -> Any:
+def trunk(
+    image: Any,
+    hidden: Sequence[int] = (),
+    width: int = 128,
+    norm: str = "batch",
+    dropout: float = 0.0,
+    kernel: int = 5,
+) -> Any:
     """Maps images (B, H, W, C) to features (B, f) by convolutions of stride 2: a discriminator's first part.
 
-    `norm` is one of `DISCRIMINATOR_NORMS`; those of activations leave out the first layer. `dropout` follows each.
+    Dense layers of the widths `hidden` come last. `norm` is one of `DISCRIMINATOR_NORMS`; those of activations leave
+    out the first layer. `dropout` follows each.
     """
     _, channels = stages(image.shape[1:], width)
     x = image
@@ -82,7 +98,8 @@ def trunk(image: Any, width: int = 128, norm: str = "batch", dropout: float = 0.
         x = layers.LeakyReLU(0.2)(normalized(x, kind))
         if dropout:
             x = layers.Dropout(dropout)(x)
-    return layers.Flatten()(x)
+    x = layers.Flatten()(x)
+    return hidden_layers(x, hidden, norm, lambda: layers.LeakyReLU(0.2), dropout, kernel_initializer=_weights())
 
 
 @network

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_gen.networks.build import Laws, biased, conditioned, dense, in_float32, labelled, network, normalized
+from keras_gen.networks.build import Laws, conditioned, hidden_layers, in_float32, labelled, network
 
 
 @network
@@ -19,9 +19,7 @@ def generator(
     `norm` is one of `GENERATOR_NORMS`.
     """
     inputs, x, condition = conditioned(laws, norm)
-    for width in hidden:
-        x = normalized(layers.Dense(width, use_bias=biased(norm))(x), norm, **condition)
-        x = layers.ReLU()(x)
+    x = hidden_layers(x, hidden, norm, layers.ReLU, condition=condition)
     x = layers.Dense(math.prod(image_shape))(x)
     image = layers.Reshape(tuple(image_shape))(layers.Activation(activation, dtype="float32")(x))
     return keras.Model(inputs, image, name="generator")
@@ -32,13 +30,7 @@ def trunk(image: Any, hidden: Sequence[int], norm: str = "none", dropout: float 
 
     `norm` is one of `DISCRIMINATOR_NORMS`; `dropout` follows each layer.
     """
-    x = layers.Flatten()(image)
-    for width in hidden:
-        x = dense(width, norm, use_bias=biased(norm))(x)
-        x = layers.LeakyReLU(0.2)(normalized(x, norm))
-        if dropout:
-            x = layers.Dropout(dropout)(x)
-    return x
+    return hidden_layers(layers.Flatten()(image), hidden, norm, lambda: layers.LeakyReLU(0.2), dropout)
 
 
 @network

@@ -6,20 +6,24 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_gen.networks.build import Laws, biased, conditioned, conv2d, halvings, network, normalized
+from keras_gen.networks.build import Laws, biased, conditioned, conv2d, halvings, hidden_layers, network, normalized
 from keras_gen.networks.conv import stages
 
 SMALLEST = 5  # the discriminator halves maps while their shorter side stays above
 
 
 @network
-def generator(laws: Laws, image_shape: Sequence[int], width: int = 128, norm: str = "batch") -> keras.Model:
+def generator(
+    laws: Laws, image_shape: Sequence[int], hidden: Sequence[int] = (), width: int = 128, norm: str = "batch"
+) -> keras.Model:
     """Maps the inputs that `laws` names to images (B, H, W, C) in [-1, 1] by residual blocks that double both sides.
 
-    All maps have twice `width` channels. `norm` is one of `GENERATOR_NORMS`.
+    They first pass dense layers of the widths `hidden`. All maps have twice `width` channels. `norm` is one of
+    `GENERATOR_NORMS`.
     """
     (height, breadth), doublings = stages(image_shape, width)
     inputs, x, condition = conditioned(laws, norm)
+    x = hidden_layers(x, hidden, norm, layers.ReLU, condition=condition)
     x = layers.Reshape((height, breadth, 2 * width))(layers.Dense(height * breadth * 2 * width)(x))
     for _ in doublings:
         x = _up(x, 2 * width, norm, condition)
@@ -36,18 +40,22 @@ def _up(x, width, norm, condition):
     return layers.Add()([layers.Conv2D(width, 1, use_bias=biased(norm))(layers.UpSampling2D()(x)), y])
 
 
-def trunk(image: Any, width: int = 128, norm: str = "spectral", dropout: float = 0.0) -> Any:
-    """Maps images (B, H, W, C) to features (B, width) by residual blocks: a discriminator's first part.
+def trunk(
+    image: Any, hidden: Sequence[int] = (), width: int = 128, norm: str = "spectral", dropout: float = 0.0
+) -> Any:
+    """Maps images (B, H, W, C) to features (B, f) by residual blocks: a discriminator's first part.
 
-    Blocks halve both sides down to 5 to 8 pixels, two more keep them, and the features are sums over all places. `norm`
-    is one of `DISCRIMINATOR_NORMS`; `dropout` acts on the features.
+    Blocks halve both sides down to 5 to 8 pixels, two more keep them, and `width` features are sums over all places,
+    which dense layers of the widths `hidden` follow. `norm` is one of `DISCRIMINATOR_NORMS`; `dropout` acts on the
+    features.
     """
     halves = max(1, halvings(*image.shape[1:3], SMALLEST))
     x = image
     for block in range(halves + 2):
         x = _down(x, width, norm, halve=block < halves, first=block == 0)
     x = keras.ops.sum(layers.ReLU()(normalized(x, norm)), axis=(1, 2))
-    return layers.Dropout(dropout)(x) if dropout else x
+    x = layers.Dropout(dropout)(x) if dropout else x
+    return hidden_layers(x, hidden, norm, layers.ReLU, dropout)
 
 
 def _down(x, width, norm, halve, first):

@@ -205,12 +205,30 @@ def test_every_architecture_takes_every_norm(architecture, norm):
         "none": set(),
         "batch": {"BatchNormalization"},
         "sync_batch": {"BatchNormalization"},
-        "layer": {"LayerNormalization" if architecture == "mlp" else "GroupNormalization"},
+        "layer": {"LayerNormalization"} if architecture == "mlp" else {"LayerNormalization", "GroupNormalization"},
         "spectral": {"SpectralDense"} if architecture == "mlp" else {"SpectralDense", "SpectralConv2D"},
     }[norm]
     assert {kind for kind in kinds if "Normalization" in kind or "Spectral" in kind} == expected
     if norm == "spectral":
         assert not {"Dense", "Conv2D"} & kinds, "every layer with a kernel is normalized"
+
+
+@pytest.mark.parametrize("architecture", ["mlp", "conv", "resnet"])
+def test_dense_layers_come_first_in_the_generator_and_in_reverse_last_in_the_discriminator(architecture):
+    def dense_layers(**hidden):
+        model = keras_gen.GAN(image_shape=(8, 8, 1), latent_dim=3, architecture=architecture, width=2, **hidden)
+        networks = (model.generator, model.discriminator)
+        return [[layer.units for layer in net.layers if isinstance(layer, keras.layers.Dense)] for net in networks]
+
+    bare = dense_layers(hidden=())
+    assert dense_layers(hidden=[5, 7]) == [[5, 7, *bare[0]], [7, 5, *bare[1]]]
+    assert dense_layers() == ([[256, 512, *bare[0]], [512, 256, *bare[1]]] if architecture == "mlp" else bare)
+
+
+@pytest.mark.parametrize("hidden", [5, "5", [5, 0], [2.5]])
+def test_widths_that_are_none_are_refused(hidden):
+    with pytest.raises(UsageError, match=r"hidden is .*; expected a (list of )?whole number"):
+        keras_gen.GAN(image_shape=(8, 8, 1), hidden=hidden)
 
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (32, 32, 3), (64, 48, 3)])

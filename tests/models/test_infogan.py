@@ -23,6 +23,18 @@ def head(model):
     return model.discriminator.get_layer("codes_output")
 
 
+def test_the_papers_networks_for_mnist():
+    """Chen et al., table 1: a dense layer of 1024 on either side of maps of 7x7x128 and 14x14x64, and one of 128 in Q."""
+    model = keras_gen.InfoGAN(image_shape=(28, 28, 1))
+    units = [layer.units for layer in model.generator.layers if isinstance(layer, keras.layers.Dense)]
+    assert units == [1024, 7 * 7 * 128]
+    assert model.latent_dim == 62
+    units = [layer.units for layer in model.discriminator.layers if isinstance(layer, keras.layers.Dense)]
+    assert units[0] == 1024 and sorted(units[1:]) == [1, 10 + 2 * 2, 128]
+    maps = [layer.output.shape[1:] for layer in model.discriminator.layers if isinstance(layer, keras.layers.Conv2D)]
+    assert maps == [(14, 14, 64), (7, 7, 128)]
+
+
 def test_codes_are_drawn_evenly_and_anew_in_each_step():
     model = small()
     first, second = (model.given(Batch(image=np.zeros((20_000, 8, 8, 1))), True) for _ in range(2))
