@@ -1,8 +1,7 @@
 """The game: players, one `train_step` for all models, right under replicas, mixed precision and restarts."""
 
-import functools
 import types
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -11,10 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen import config, distribution, files, fitting
-from keras_gen.batch import Batch, check_labels, check_shapes, check_values, unpack
+from keras_gen.batch import Batch, unpack
 from keras_gen.callbacks import Checkpoint
-from keras_gen.draws import sample_inputs
 from keras_gen.errors import UsageError, near_misses
+from keras_gen.inference import Inference
 from keras_gen.random import SeedGenerator, adopt
 from keras_gen.signature import Signature
 
@@ -54,7 +53,7 @@ class Player(NamedTuple):
         return list(found.values())
 
 
-class GenerativeModel(keras.Model):
+class GenerativeModel(Inference, keras.Model):
     """Base of all models: a game of players, trained by `fit`.
 
     A leaf makes its networks, calls `build()` at the end of its constructor, and gives `players()` and `signatures()`.
@@ -150,15 +149,6 @@ class GenerativeModel(keras.Model):
     def _lock_state(self):
         """Does nothing: a subclass may add networks to those of its parent."""
 
-    def inference(self, name: str) -> keras.Model:
-        """Returns the network to sample, evaluate and export with: the moving average where there is one."""
-        return self.network(name, training=False)
-
-    def network(self, name: str, training: bool) -> keras.Model:
-        """Returns a network by its attribute: the trained one in training, otherwise its moving average, if any."""
-        average = None if training else getattr(self, f"ema_{name}", None)
-        return average if average is not None else getattr(self, name)
-
     def draws(self, training: bool) -> SeedGenerator:
         """Returns the source of random numbers: in `evaluate` the same in every run."""
         return self.seed_generator if training else self.test_seed_generator
@@ -225,19 +215,8 @@ class GenerativeModel(keras.Model):
             config.choice("stage", stage, self.stages)
         self.stage = stage or (self.stages[-1] if self.stages else None)
         players = self.players()
-        known = [player.prefixed("optimizer") for player in players]
         given = {**({"optimizer": optimizer} if optimizer is not None else {}), **optimizers}
-        for word in given:
-            if word not in known:
-                raise UsageError(f"compile() has no argument {word!r} here; {near_misses(word, known)}")
-        chosen = [given.get(name) for name in known]
-        instances = [id(choice) for choice in chosen if isinstance(choice, keras.optimizers.Optimizer)]
-        if len(set(instances)) < len(instances):
-            raise UsageError("two players were given one optimizer instance; give each its own")
-        made = {
-            name: _optimizer(player, choice, auto_scale_loss)
-            for name, player, choice in zip(known, players, chosen, strict=True)
-        }
+        made = _optimizers(players, given, auto_scale_loss)
         settings = {"jit_compile": jit_compile, "auto_scale_loss": auto_scale_loss, "run_eagerly": run_eagerly}
         settings |= {"accumulate": config.positive("accumulate", accumulate)} if accumulate != 1 else {}
         self.__dict__["_accumulate"] = accumulate
@@ -255,8 +234,8 @@ class GenerativeModel(keras.Model):
         )
         for name, instance in made.items():
             setattr(self, name, instance)
-        for player, name in zip(players, known, strict=True):
-            getattr(self, name).build(player.variables)
+        for player in players:
+            self._optimizer_of(player).build(player.variables)
         words = [player.prefixed(word) for player in players for word in ("loss", *player.terms)]
         if "loss" not in words:
             words.append("loss")  # the sum over players: what TerminateOnNaN and ModelCheckpoint can hold
@@ -530,121 +509,6 @@ class GenerativeModel(keras.Model):
     def _maybe_symbolic_build(self, *args, **kwargs):
         """Does nothing: the networks are built by the constructor, and a trial step would draw random numbers."""
 
-    # --- sample ------------------------------------------------------------------------------------------------------
-
-    def sample(
-        self, n: int = 1, seed: int = 0, label: int | Sequence[int] | None = None, batch_size: int = 64, **inputs: Any
-    ) -> np.ndarray:
-        """Draws samples; the same seed gives the same ones, here and from an exported file.
-
-        Args:
-            n: how many.
-            seed: of `numpy.random.default_rng`, which draws the latents.
-            label: of a conditional model: one class or one for each; without it the classes in turn.
-            batch_size: how many are made at once.
-            **inputs: other inputs of the sampler that are not to be drawn, such as `truncation`: one value for all, or
-                one for each.
-
-        Returns:
-            float32 images (n, H, W, C) in [-1, 1], or what the model makes.
-        """
-        name, signature = next(
-            ((name, found) for name, found in self.signatures().items() if "sample" in found.meta), (None, None)
-        )
-        if signature is None:
-            raise UsageError(f"{type(self).__name__} has no law to sample from; use its {', '.join(self.signatures())}")
-        shapes = {key: spec.shape.as_list() for key, spec in signature.inputs.items()}
-        drawn = sample_inputs(shapes, signature.meta, n, seed, label, **inputs)
-        return self.run(name, batch_size, **drawn)[signature.meta["sample"]]
-
-    def run(self, name: str, batch_size: int = 64, /, **inputs: Any) -> dict[str, np.ndarray]:
-        """Calls one of `signatures()`, compiled, on any number of rows.
-
-        Args:
-            name: of the signature.
-            batch_size: rows computed at once.
-            **inputs: its inputs by name, arrays with one row for each example; or numbers, which hold for all rows.
-
-        Returns:
-            Its outputs by name.
-
-        Raises:
-            UsageError: no such signature, or an input that is missing, not known, or of another shape.
-        """
-        signatures = self.signatures()
-        if name not in signatures:
-            raise UsageError(f"{type(self).__name__} has no {name!r}; {near_misses(name, signatures)}")
-        arrays = _rows_for(signatures[name].inputs, name, inputs)
-        check_labels({key: arrays[key] for key in self.conditions() if key in arrays}, self)
-        call = self._compiled(name, signatures[name])
-        count = len(next(iter(arrays.values())))
-        parts = [
-            {key: value.numpy() for key, value in call({k: v[at : at + batch_size] for k, v in arrays.items()}).items()}
-            for at in range(0, count, batch_size)
-        ]
-        return parts[0] if len(parts) == 1 else {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
-
-    def encode(self, images: np.ndarray, batch_size: int = 64, **inputs: Any) -> np.ndarray:
-        """Returns the codes of images (n, H, W, C) in [-1, 1]: the first output of `encode`, a VAE's means."""
-        return next(iter(self.run("encode", batch_size, image=images, **inputs).values()))
-
-    def decode(self, latents: np.ndarray, batch_size: int = 64, **inputs: Any) -> np.ndarray:
-        """Returns the images (n, H, W, C) in [-1, 1] of codes, such as `encode` gives: the first output of `decode`."""
-        first = next(iter(self.signatures()["decode"].inputs)) if "decode" in self.signatures() else "latent"
-        return next(iter(self.run("decode", batch_size, **{first: latents}, **inputs).values()))
-
-    def reconstruct(self, images: np.ndarray, batch_size: int = 64, **inputs: Any) -> np.ndarray:
-        """Encodes images and decodes their codes; further inputs, such as `label`, go to both."""
-        return self.decode(self.encode(images, batch_size, **inputs), batch_size, **inputs)
-
-    def densities(
-        self,
-        log_density: Callable[..., tf.Tensor],
-        inputs: Mapping[str, Any],
-        *options: int,
-        seed: int = 0,
-        batch_size: int = 64,
-    ) -> np.ndarray:
-        """Returns log-densities of any number of rows: what a leaf's `log_prob` is made of.
-
-        Args:
-            log_density: `(batch, *options)` to nats (B,), compiled; it draws by `draws(training=False)`.
-            inputs: what `expects()` names: arrays with one row for each example; or numbers, which hold for all rows.
-            *options: whole numbers.
-            seed: of the draws.
-            batch_size: rows computed at once.
-
-        Returns:
-            float32 (n,).
-
-        Raises:
-            UsageError: an input that is missing, not known, of another shape or of another range.
-        """
-        given = {key: np.asarray(value) for key, value in inputs.items()}
-        known = self.expects()
-        arrays = {key: known[key] for key in known if key in given and given[key].ndim}
-        check_shapes({key: (None, *given[key].shape[1:]) for key in arrays}, arrays)
-        specs = {key: tf.TensorSpec(shape, given.get(key, np.float32(0)).dtype) for key, shape in known.items()}
-        batch = _rows_for(specs, "log_prob", given)
-        check_values(batch)
-        check_labels(batch, self)
-        self.test_seed_generator.state.assign([seed, 0])
-        if "log_prob" not in self._compiled_functions:
-            self._compiled_functions["log_prob"] = tf.function(log_density, reduce_retracing=True)
-        call, options = self._compiled_functions["log_prob"], [tf.constant(option) for option in options]
-        parts = [
-            call({key: value[at : at + batch_size] for key, value in batch.items()}, *options).numpy()
-            for at in range(0, len(next(iter(batch.values()))), batch_size)
-        ]
-        return np.concatenate(parts)
-
-    def _compiled(self, name, signature):
-        if name not in self._compiled_functions:
-            # A partial, not a lambda: TensorFlow counts tracings by code, and would warn of many models.
-            function = tf.function(functools.partial(_by_name, signature.fn), input_signature=[dict(signature.inputs)])
-            self._compiled_functions[name] = function
-        return self._compiled_functions[name]
-
     # --- save --------------------------------------------------------------------------------------------------------
 
     def save(self, filepath: str | Path, overwrite: bool = True, **kwargs: Any) -> None:
@@ -688,29 +552,6 @@ def _keeper(callbacks):
     listed = getattr(callbacks, "callbacks", callbacks) or ()
     listed = listed if isinstance(listed, (list, tuple)) else (listed,)
     return next((callback for callback in listed if isinstance(callback, Checkpoint)), None)
-
-
-def _by_name(fn, inputs):
-    return fn(**inputs)
-
-
-def _rows_for(specs, name, inputs):
-    """Returns the inputs of a function as arrays of its types, with one number of rows."""
-    for key in inputs:
-        if key not in specs:
-            raise UsageError(f"{name!r} has no input {key!r}; {near_misses(key, specs)}")
-    arrays = {}
-    for key, spec in specs.items():
-        if key not in inputs:
-            raise UsageError(f"{name!r} takes {key!r}, which was not given; expected shape {tuple(spec.shape)}")
-        arrays[key] = np.asarray(inputs[key], spec.dtype.as_numpy_dtype)
-    count = max(len(value) for value in arrays.values() if value.ndim) if any(v.ndim for v in arrays.values()) else 0
-    for key, spec in specs.items():
-        if not arrays[key].ndim and len(spec.shape) == 1:
-            arrays[key] = np.repeat(arrays[key], count)
-        if len(arrays[key]) != count or not count or not spec.shape.is_compatible_with(arrays[key].shape):
-            raise UsageError(f"{key!r} has shape {arrays[key].shape}; {name!r} expects {tuple(spec.shape)}, n not 0")
-    return arrays
 
 
 def _shared(networks):
@@ -765,6 +606,20 @@ def _share(batch):
         return 1.0
     rows = tf.cast(_rows(batch), tf.float32)
     return rows / context.all_reduce("sum", rows)
+
+
+def _optimizers(players, given, auto_scale_loss):
+    """Returns the optimizer of each player, by the name of `compile`'s argument for it."""
+    known = [player.prefixed("optimizer") for player in players]
+    for word in given:
+        if word not in known:
+            raise UsageError(f"compile() has no argument {word!r} here; {near_misses(word, known)}")
+    instances = [id(choice) for choice in given.values() if isinstance(choice, keras.optimizers.Optimizer)]
+    if len(set(instances)) < len(instances):
+        raise UsageError("two players were given one optimizer instance; give each its own")
+    return {
+        name: _optimizer(player, given.get(name), auto_scale_loss) for name, player in zip(known, players, strict=True)
+    }
 
 
 def _optimizer(player, choice, auto_scale_loss):

@@ -13,7 +13,7 @@ FLOORS = [
     | {"decoding", "optimizers", "tokenizer"}
     | {"information", "files", "archive", "batch", "feed", "attacks"},
     {"layers", "data", "metrics", "images", "exported", "augment"},
-    {"networks", "fitting"},
+    {"networks", "fitting", "inference"},
     {"model", "callbacks", "monitors", "evaluation", "latent", "outliers", "saving", "compression"},
     {"models", "recipes"},
     {"__init__", "__main__", "cli"},

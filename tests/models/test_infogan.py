@@ -24,7 +24,7 @@ def head(model):
 
 
 def test_the_papers_networks_for_mnist():
-    """Chen et al., table 1: a dense layer of 1024 on either side of maps of 7x7x128 and 14x14x64, and one of 128 in Q."""
+    """Chen et al., table 1: 1024 units on either side of maps of 7x7x128 and 14x14x64, and 128 in Q."""
     model = keras_gen.InfoGAN(image_shape=(28, 28, 1))
     units = [layer.units for layer in model.generator.layers if isinstance(layer, keras.layers.Dense)]
     assert units == [1024, 7 * 7 * 128]
