@@ -16,6 +16,8 @@ class DCGAN(GAN):
         image_shape: (H, W, C), C = 1 or 3; the sides must come from doubling a map of 4 to 8 pixels: 28, 32, 48x64, ...
         latent_dim: number of latent coordinates.
         width: channels of the stage nearest to the image; doubled with each halving, up to eight times.
+        hidden: widths of dense layers between the latents and the generator's maps; the discriminator has them in
+            reverse, at its end. The paper has none.
         latent: law of the latents, `"uniform"` on [-1, 1) or `"normal"`.
         norm: `"batch"` normalization; `"sync_batch"` takes its statistics over all replicas of a `tf.distribute`
             strategy, which then train as one does; `"none"` has biases instead.
@@ -40,13 +42,14 @@ class DCGAN(GAN):
     Deviations: the number of stages follows from the image's size (the paper: four, for 64x64).
     """
 
-    settled = ("architecture", "hidden")
+    settled = ("architecture",)
 
     def __init__(
         self,
         image_shape: Sequence[int] = (64, 64, 3),
         latent_dim: int = 100,
         width: int = 128,
+        hidden: Sequence[int] = (),
         latent: str = "uniform",
         norm: str = "batch",
         dropout: float = 0.0,
@@ -57,6 +60,7 @@ class DCGAN(GAN):
             latent_dim=latent_dim,
             architecture="conv",
             width=width,
+            hidden=hidden,
             latent=latent,
             norm=norm,
             dropout=dropout,

@@ -9,7 +9,7 @@ from keras import layers
 from keras_gen.draws import classes_of
 from keras_gen.layers import MinibatchStddev
 from keras_gen.networks import conv, mlp, resnet
-from keras_gen.networks.build import Laws, dense, in_float32, labelled, network
+from keras_gen.networks.build import Laws, biased, dense, in_float32, labelled, network, normalized
 
 ARCHITECTURES = {"mlp": mlp, "conv": conv, "resnet": resnet}
 
@@ -88,7 +88,8 @@ def discriminator(
         of_class = dense(features.shape[-1], norm, use_bias=False, kernel_initializer=small)(code)
         logits = [layers.Add()([logits[0], layers.Dot(axes=-1)([of_class, features])])]
     if codes:
-        y = layers.LeakyReLU(0.1, name="codes_activation")(layers.Dense(128, name="codes_hidden")(features))
+        y = layers.Dense(128, use_bias=biased(norm), name="codes_hidden")(features)
+        y = layers.LeakyReLU(0.1, name="codes_activation")(normalized(y, norm, name="codes_norm"))
         logits.append(layers.Dense(codes, name="codes_output")(y))
     whole = layers.Concatenate()(logits) if len(logits) > 1 else logits[0]
     return keras.Model(inputs, in_float32(whole), name="discriminator")

@@ -97,7 +97,7 @@ GENERATOR_NORMS = ("batch", "sync_batch", "conditional_batch", "none")
 DISCRIMINATOR_NORMS = ("batch", "sync_batch", "layer", "spectral", "none")
 
 
-def normalized(x: Any, norm: str, label: Any = None, num_classes: int | None = None) -> Any:
+def normalized(x: Any, norm: str, label: Any = None, num_classes: int | None = None, name: str | None = None) -> Any:
     """Normalizes a hidden layer's output: `"layer"` each example over all of its places and channels.
 
     `"none"` and `"spectral"`, which is of kernels (`dense`, `conv2d`), leave it alone. `"conditional_batch"` scales and
@@ -106,11 +106,13 @@ def normalized(x: Any, norm: str, label: Any = None, num_classes: int | None = N
     if norm in ("none", "spectral"):
         return x
     if norm == "conditional_batch":
-        return ConditionalBatchNormalization(num_classes)([x, label])
+        return ConditionalBatchNormalization(num_classes, name=name)([x, label])
     if norm == "layer":
         # Of maps, scale and shift are of channels: a group of all channels, over all places.
-        return layers.GroupNormalization(1)(x) if len(x.shape) > 2 else layers.LayerNormalization()(x)
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=norm == "sync_batch")(x)
+        layer = layers.GroupNormalization(1, name=name) if len(x.shape) > 2 else layers.LayerNormalization(name=name)
+        return layer(x)
+    synchronized = norm == "sync_batch"
+    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=synchronized, name=name)(x)
 
 
 def conditioned(laws: Laws, norm: str) -> tuple[dict[str, Any], Any, dict[str, Any]]:

@@ -72,11 +72,14 @@ DATA: Mapping[tuple[str, str], Mapping[str, Any]] = {
             **{"dropout": 0.5, "ema": 0.99},
         },
     },
-    # Twice as long, and an average of ten times as many steps, for a coverage of 0.5, which 5 epochs missed.
-    ("dcgan", "mnist"): {**MINUTES, "epochs": 10, "settings": {**MINUTES["settings"], "ema": 0.999}},
+    # With a dense layer on either side of the convolutions, which the paper leaves out: without it a digit changes into
+    # another through shapes that are none, and the Frechet distance was three times as large after twice as many steps.
+    ("dcgan", "mnist"): {**MINUTES, "settings": {"width": 32, "hidden": (256,), "ema": 0.999}},
     ("cgan", "mnist"): MINUTES,
     ("acgan", "mnist"): MINUTES,
-    ("infogan", "mnist"): MINUTES,
+    # The paper's sizes. In pilots of 1,500 steps with a quarter of its dense layers and half of its width, and of 5,000
+    # steps without dense layers, categories mixed the digits of more classes.
+    ("infogan", "mnist"): {**MINUTES, "epochs": 3, "settings": {"width": 64, "hidden": (1024,), "ema": 0.99}},
     ("bigan", "mnist"): PAIRS,
     ("ali", "mnist"): PAIRS,
     ("rob_gan", "mnist"): {

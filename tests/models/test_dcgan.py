@@ -52,6 +52,13 @@ def test_the_five_guidelines():
     assert np.abs(model(np.full((3, 100), 1e4, np.float32))).max() <= 1
 
 
+def test_dense_layers_are_there_when_asked_for_and_begin_as_small():
+    model = keras_gen.DCGAN(image_shape=(16, 16, 1), width=32, hidden=(300,))
+    for net, place in ((model.generator, 0), (model.discriminator, -2)):
+        layer = [layer for layer in net.layers if isinstance(layer, layers.Dense)][place]
+        assert layer.units == 300 and np.std(layer.kernel) == pytest.approx(0.02, rel=0.1)
+
+
 def test_initial_weights_have_standard_deviation_002_and_the_papers_adam():
     model = keras_gen.DCGAN(image_shape=(16, 16, 1), width=32)
     kernels = [v for v in model.trainable_variables if v.path.endswith("kernel")]

@@ -66,7 +66,8 @@ def test_losses_by_hand():
 
 
 def test_bound_begins_at_zero_and_ends_below_the_entropy(digits):
-    model = small(architecture="conv", width=4, norm="batch")
+    # Without running statistics, which after 100 steps are not yet those of generated images.
+    model = small(architecture="conv", width=4, norm="batch", discriminator_norm="none")
     model.compile()
     before = model.evaluate(digits, verbose=0, return_dict=True)
     assert before["g_info"] == before["d_info"] and abs(math.log(10) - before["g_info"]) < 0.1
@@ -97,7 +98,7 @@ def test_the_generators_player_moves_the_head_and_the_discriminators_all_below_i
     model = small(architecture="conv", width=4, norm="batch")
     d, g = (player.variables for player in model.players())
     of_head = [v for v in model.discriminator.trainable_variables if v.path.startswith("codes_")]
-    assert len(of_head) == 4
+    assert len(of_head) == 5  # two kernels, one bias, scale and shift of a batch normalization
     of_generator = model.generator.trainable_variables
     assert {id(v) for v in g} == {id(v) for v in of_generator + of_head}
     assert {id(v) for v in d} == {id(v) for v in model.discriminator.trainable_variables} - {id(v) for v in of_head}
