@@ -73,12 +73,13 @@ DATA: Mapping[tuple[str, str], Mapping[str, Any]] = {
         },
     },
     # With a dense layer on either side of the convolutions, which the paper leaves out: without it a digit changes into
-    # another through shapes that are none, and the Frechet distance was three times as large after twice as many steps.
+    # another through shapes that are none, and the Frechet distance is ten times as large. In pilots a layer in the
+    # discriminator alone gave four times as much, and one in the generator alone a collapse.
     ("dcgan", "mnist"): {**MINUTES, "settings": {"width": 32, "hidden": (256,), "ema": 0.999}},
     ("cgan", "mnist"): MINUTES,
     ("acgan", "mnist"): MINUTES,
-    # The paper's sizes. In pilots of 1,500 steps with a quarter of its dense layers and half of its width, and of 5,000
-    # steps without dense layers, categories mixed the digits of more classes.
+    # The paper's sizes. With half of the width, and a quarter of the dense layers or none, categories mixed the digits
+    # of more classes.
     ("infogan", "mnist"): {**MINUTES, "epochs": 3, "settings": {"width": 64, "hidden": (1024,), "ema": 0.99}},
     ("bigan", "mnist"): PAIRS,
     ("ali", "mnist"): PAIRS,
@@ -167,16 +168,16 @@ THRESHOLDS: Mapping[tuple[str, str], Mapping[str, tuple[str, float]]] = {
     ("pixel_rnn", "mnist"): {"test_nll": ("<=", 95.0)},
     # Nats of the last tenth of the text; chance is 4.17, pairs of characters 2.49, five of them 1.67.
     ("gpt", "tinyshakespeare"): {"nats_per_character": ("<=", 1.92)},
-    # The Frechet distances are calibrated by three seeds, whose medians were 25.0, 14.4, 18.2; 2.2 and 6.0 with labels;
-    # 71 and 17.2 of the critics. DCGAN's is 2.7 times that of the halves of the test images, and twice is wanted.
-    # Variance within classes is a share of that of real digits, of which prototypes would have none.
+    # The Frechet distances are calibrated by three seeds, whose medians were 25.0, 1.5, 18.2; 2.2 and 6.0 with labels;
+    # 71 and 17.2 of the critics. That of the halves of the test images is 5.3. Variance within classes is a share of
+    # that of real digits, of which prototypes would have none.
     ("gan", "mnist"): {"fd": ("<=", 40.0), "rarest_class": (">=", 0.02)},
-    ("dcgan", "mnist"): {"fd": ("<=", 20.0), "rarest_class": (">=", 0.04), "coverage": (">=", 0.5)},
+    ("dcgan", "mnist"): {"fd": ("<=", 3.0), "rarest_class": (">=", 0.04), "coverage": (">=", 0.8)},
     ("sngan", "mnist"): {"fd": ("<=", 22.0), "rarest_class": (">=", 0.04)},
     ("cgan", "mnist"): {"fd": ("<=", 5.0), "label_agreement": (">=", 0.95), "class_variance": (">=", 0.6)},
     ("acgan", "mnist"): {"fd": ("<=", 12.0), "label_agreement": (">=", 0.97), "class_variance": (">=", 0.6)},
-    # Calibrated by two seeds: 0.56 and 0.53, where 0.75 is wanted; 0.63 and 0.63.
-    ("infogan", "mnist"): {"cluster_accuracy": (">=", 0.45), "slant_spearman": (">=", 0.6)},
+    # Two seeds: 0.78 and 0.76; 0.88 and 0.76; 2.8 and 3.6.
+    ("infogan", "mnist"): {"cluster_accuracy": (">=", 0.75), "slant_spearman": (">=", 0.6), "fd": ("<=", 6.0)},
     # Calibrated by one seed each: 21.5 and 0.50, 21.7 and 0.51.
     ("bigan", "mnist"): {"fd": ("<=", 32.0), "reconstruction_ratio": ("<=", 0.8)},
     ("ali", "mnist"): {"fd": ("<=", 32.0), "reconstruction_ratio": ("<=", 0.8)},
