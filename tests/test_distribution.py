@@ -69,7 +69,8 @@ def game(name):
             "image_shape": (8, 8, 1),
             "latent_dim": 64,
             "width": 2,
-            "hidden": (12,),
+            # In a normalized dense layer of the critic 1e-7 of the weights becomes 0.04 of the loss in 6 steps.
+            "hidden": () if name == "wgan_gp" else (12,),
             "norm": "none",
             "dropout": 0.0,
         }

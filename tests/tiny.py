@@ -146,6 +146,7 @@ ROWS = {
             "image_shape": (8, 16, 3),
             "latent_dim": 7,
             "width": 4,
+            "hidden": (6,),
             "latent": "normal",
             "norm": "sync_batch",
             "dropout": 0.2,
