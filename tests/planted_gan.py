@@ -290,6 +290,13 @@ BUGS = (
         (PENALTIES + "r1_of_a_linear_critic_is_half_of_its_squared_norm_and_its_gradient_the_weight[6]",),
     ),
     Bug(
+        "dense layers: in the discriminator as in the generator",
+        "networks/adversarial.py",
+        '**{**sizes, "hidden": sizes["hidden"][::-1]}',
+        "**sizes",
+        (GAN + "dense_layers_come_first_in_the_generator_and_in_reverse_last_in_the_discriminator[conv]",),
+    ),
+    Bug(
         "InfoGAN: Q detached from G",
         "models/infogan.py",
         'self.read(batch.once("fake_logits", None))',
