@@ -83,7 +83,7 @@ def test_encoder_inverts_the_generator_of_a_normal_law():
     x = np.random.default_rng(0).normal(0.3, 0.2, (200_000, 1, 1, 1)).astype(np.float32).clip(-1, 1)
     model = small(image_shape=(1, 1, 1), latent_dim=1, hidden=(32, 32), ema=0.998)
     model.compile(**{f"{name}_optimizer": keras.optimizers.Adam(5e-4, beta_1=0.5) for name in "dg"})
-    model.fit(x, batch_size=256, epochs=8, steps_per_epoch=500, verbose=0)
+    model.fit(x, batch_size=256, epochs=12, steps_per_epoch=500, verbose=0)
     z = np.random.default_rng(1).standard_normal((2000, 1), np.float32)
     made = model.decode(z, 2000)
     assert 10 * made.mean() == pytest.approx(3, abs=0.3) and 10 * made.std() == pytest.approx(2, abs=0.3)
