@@ -250,14 +250,6 @@ def test_a_foreign_folder_is_not_touched(tmp_path, capsys):
     assert [path.name for path in tmp_path.iterdir()] == ["thesis.tex"]
 
 
-@pytest.fixture
-def ctrl_c():
-    """Lets SIGINT through also where a shell runs the tests in the background, which has it ignored."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path, capsys, monkeypatch, ctrl_c):
     from keras_gen.cli import progress
 

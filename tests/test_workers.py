@@ -185,7 +185,7 @@ def test_a_worker_of_the_launcher_that_is_killed_ends_the_others(tmp_path, index
 
 @pytest.mark.slow
 @pytest.mark.parametrize("index, number", [(0, signal.SIGKILL), (1, signal.SIGTERM), (0, signal.SIGINT)])
-def test_any_worker_may_be_the_one_that_a_signal_comes_to(tmp_path, index, number):
+def test_any_worker_may_be_the_one_that_a_signal_comes_to(tmp_path, index, number, ctrl_c):
     each = start_each(tmp_path / "run")
     try:
         wait_for_a_save(tmp_path / "run", each[0])
