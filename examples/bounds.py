@@ -55,7 +55,8 @@ def main(argv: list[str] | None = None) -> None:
         common = {"image_shape": unseen.shape[1:], "latent_dim": last, "hidden": (200, 200)}
         model = keras_gen.get(name, **common, **settings, seed=options.seed)
         model.compile()
-        model.fit(train.stream(50, options.seed), steps_per_epoch=options.steps, verbose=0)
+        progress = keras_gen.callbacks.ProgressLine(f"training {title}")
+        model.fit(train.stream(50, options.seed), steps_per_epoch=options.steps, verbose=0, callbacks=[progress])
         bounds = [model.log_prob(unseen, samples, options.seed).mean() for samples in SAMPLES]
         variances = activity(model.encode(unseen))
         count = f"{np.sum(variances > ACTIVE)} of {last}"

@@ -42,7 +42,8 @@ def main(argv: list[str] | None = None) -> None:
     keras.utils.set_random_seed(options.seed)
     vq = keras_gen.VQVAE(image_shape=photos.shape[1:], codes=64, code_dim=8, width=32, seed=options.seed)
     vq.compile(keras.optimizers.Adam(1e-3))
-    vq.fit(train.stream(64, options.seed), steps_per_epoch=options.steps, verbose=0)
+    progress = keras_gen.callbacks.ProgressLine("training the VQ-VAE")
+    vq.fit(train.stream(64, options.seed), steps_per_epoch=options.steps, verbose=0, callbacks=[progress])
 
     token, unseen = (vq.encode(part, batch_size=256) for part in (known, photos))  # (n, h, w)
     shape = token.shape[1:]
@@ -59,7 +60,8 @@ def main(argv: list[str] | None = None) -> None:
     )
     prior.compile()
     rows = keras_gen.data.Examples({"token": token.reshape(len(token), -1), "label": known_labels})
-    prior.fit(rows.stream(64, options.seed), steps_per_epoch=options.steps, verbose=0)
+    progress = keras_gen.callbacks.ProgressLine("training the prior")
+    prior.fit(rows.stream(64, options.seed), steps_per_epoch=options.steps, verbose=0, callbacks=[progress])
 
     share = np.maximum(np.bincount(token.ravel(), minlength=64), 1) / token.size
     alone = -np.log(share / share.sum())[unseen].sum(axis=(1, 2)).mean()

@@ -49,7 +49,8 @@ def train_tokens(images: np.ndarray, codes: int, steps: int) -> keras.Model:
 def fitted(model: keras.Model, images: np.ndarray, steps: int) -> keras.Model:
     """Trains for about so many steps."""
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps)))
-    model.fit(images, batch_size=128, epochs=max(1, round(steps * 128 / len(images))), verbose=0)
+    progress = keras_gen.callbacks.ProgressLine(f"training {type(model).__name__}")
+    model.fit(images, batch_size=128, epochs=max(1, round(steps * 128 / len(images))), verbose=0, callbacks=[progress])
     return model
 
 

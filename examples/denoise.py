@@ -71,7 +71,8 @@ def trained(
     keras.utils.set_random_seed(seed)
     model = keras_gen.get(name, image_shape=shape, latent_dim=32, hidden=(512, 256), seed=seed, **settings)
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps)))
-    model.fit(train.stream(100, seed), steps_per_epoch=steps, verbose=0)
+    progress = keras_gen.callbacks.ProgressLine(f"training {name}")
+    model.fit(train.stream(100, seed), steps_per_epoch=steps, verbose=0, callbacks=[progress])
     return model
 
 

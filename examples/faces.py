@@ -68,7 +68,8 @@ def trained(train: keras_gen.data.Examples, steps: int, latent_dim: int, seed: i
     shape = train.arrays["image"].shape[1:]
     model = keras_gen.VAE(shape, latent_dim, "conv", width=16, likelihood="gaussian", seed=seed)
     model.compile()
-    model.fit(train.stream(64, seed), steps_per_epoch=steps, verbose=0)
+    progress = keras_gen.callbacks.ProgressLine()
+    model.fit(train.stream(64, seed), steps_per_epoch=steps, verbose=0, callbacks=[progress])
     return model
 
 

@@ -39,7 +39,9 @@ def main() -> None:
     )
     for stage in model.stages:
         model.compile(stage=stage)
-        history = model.fit(train.dataset(64, seed=0), epochs=options.epochs, verbose=0).history["loss"]
+        progress = keras_gen.callbacks.ProgressLine(f"stage {stage}")
+        data = train.dataset(64, seed=0)
+        history = model.fit(data, epochs=options.epochs, verbose=0, callbacks=[progress]).history["loss"]
         print(f"stage {stage:8} loss {history[0]:.4f} to {history[-1]:.4f}", flush=True)
 
     known, asked = (images.from_uint8(part.arrays["image"]) for part in (train, test))

@@ -71,7 +71,8 @@ def trained(train: keras_gen.data.Examples, weight: float, options: argparse.Nam
     shape = train.arrays["image"].shape[1:]
     model = keras_gen.InfoGAN(image_shape=shape, width=options.width, seed=options.seed, **weights)
     model.compile()
-    model.fit(train.stream(64, options.seed), steps_per_epoch=options.steps, verbose=0)
+    progress = keras_gen.callbacks.ProgressLine(f"training lambda = {weight}")
+    model.fit(train.stream(64, options.seed), steps_per_epoch=options.steps, verbose=0, callbacks=[progress])
     return model
 
 

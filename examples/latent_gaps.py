@@ -77,7 +77,8 @@ def models(train: Examples, latent_dim: int, steps: int, seed: int) -> list[kera
         keras.utils.set_random_seed(seed)
         model = keras_gen.get(name, **common, **settings, seed=seed)
         model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, steps)))
-        model.fit(train.stream(BATCH, seed), steps_per_epoch=steps, verbose=0)
+        progress = keras_gen.callbacks.ProgressLine(f"training {name}")
+        model.fit(train.stream(BATCH, seed), steps_per_epoch=steps, verbose=0, callbacks=[progress])
         trained.append(model)
     return trained
 

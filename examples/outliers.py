@@ -87,7 +87,8 @@ def train(images: np.ndarray, steps: int, seed: int) -> keras.Model:
     model = keras_gen.VAE(image_shape=images.shape[1:], latent_dim=8, hidden=(128,), seed=seed)
     model.compile()
     per_epoch = max(1, len(images) // 50)
-    model.fit(images, batch_size=50, epochs=max(1, round(steps / per_epoch)), verbose=0)
+    progress = keras_gen.callbacks.ProgressLine()
+    model.fit(images, batch_size=50, epochs=max(1, round(steps / per_epoch)), verbose=0, callbacks=[progress])
     return model
 
 

@@ -49,7 +49,8 @@ def main(argv: list[str] | None = None) -> None:
     settings = {"latent_dim": 8, "beta": options.beta, "hidden": (256, 128), "binarize": "none"}
     model = keras_gen.ConditionalVAE(num_classes=classes, image_shape=photos.shape[1:], seed=options.seed, **settings)
     model.compile(keras.optimizers.Adam(keras.optimizers.schedules.CosineDecay(1e-3, options.steps)))
-    model.fit(train.stream(100, options.seed), steps_per_epoch=options.steps, verbose=0)
+    progress = keras_gen.callbacks.ProgressLine()
+    model.fit(train.stream(100, options.seed), steps_per_epoch=options.steps, verbose=0, callbacks=[progress])
 
     codes = model.encode(photos, label=labels)
     drawn = np.stack([model.decode(codes, label=asked) for asked in range(classes)], axis=1)  # (n, classes, H, W, C)

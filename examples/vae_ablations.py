@@ -79,7 +79,8 @@ def row(
     shape = unseen.shape[1:]
     model = keras_gen.BetaVAE(image_shape=shape, latent_dim=2, hidden=(256, 128), seed=seed, **{"beta": 1.0, **weights})
     model.compile()
-    model.fit(train.stream(100, seed), steps_per_epoch=steps, verbose=0)
+    progress = keras_gen.callbacks.ProgressLine(f"training {name}")
+    model.fit(train.stream(100, seed), steps_per_epoch=steps, verbose=0, callbacks=[progress])
     found = model.evaluate(unseen, batch_size=500, verbose=0, return_dict=True)
     posterior = model.run("encode", 500, image=unseen)
     noise = np.random.default_rng(seed).standard_normal(posterior["mean"].shape)

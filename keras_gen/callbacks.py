@@ -18,11 +18,19 @@ import numpy as np
 
 from keras_gen import distribution, files
 from keras_gen.errors import DamagedError, UsageError
-from keras_gen.monitors import GANHealth, Quality, TraversalImages
+from keras_gen.monitors import GANHealth, ProgressLine, Quality, TraversalImages
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ASK_EVERY = 0.5  # seconds between two questions among workers
-__all__ = ["Checkpoint", "GANHealth", "LearningRateScheduler", "Quality", "ReduceLROnPlateau", "TraversalImages"]
+__all__ = [
+    "Checkpoint",
+    "GANHealth",
+    "LearningRateScheduler",
+    "ProgressLine",
+    "Quality",
+    "ReduceLROnPlateau",
+    "TraversalImages",
+]
 
 _NAME = re.compile(r"step-(\d+)\.npz")
 

@@ -9,7 +9,8 @@ import tensorflow as tf
 from tiny import make, real_digits
 
 import keras_gen
-from keras_gen.callbacks import GANHealth, Quality, TraversalImages
+from keras_gen.callbacks import GANHealth, ProgressLine, Quality, TraversalImages
+from keras_gen.data import progress
 
 IMAGES = real_digits(64)[0]
 
@@ -112,6 +113,20 @@ def test_quality_is_measured_on_fixed_samples_and_logged():
     assert history["brightness"][-1] == pytest.approx(float(model.sample(5, seed=3).mean()))
     with pytest.raises(keras_gen.errors.UsageError, match="every is 0"):
         Quality({}, every=0)
+
+
+@pytest.mark.parametrize("together", [1, 3])
+def test_progress_counts_the_steps_of_all_epochs_and_of_a_resumed_training_those_left(capsys, monkeypatch, together):
+    monkeypatch.setattr(progress, "_QUIET", 0.0)
+    monkeypatch.setattr(progress, "_EVERY_LOG", 0.0)
+    model, line = game(), ProgressLine("training it")
+    model.compile(steps_per_execution=together)
+    for first, total in ((0, 12), (1, 8)):
+        model.fit(IMAGES, batch_size=16, epochs=3, initial_epoch=first, verbose=0, callbacks=[line])
+        out, err = capsys.readouterr()
+        told = [text.partition(",")[0] for text in err.splitlines() if text.startswith("training it")]
+        assert not out and told[-1] == f"training it: {total} of {total} steps"
+        assert together > 1 or told == [f"training it: {step} of {total} steps" for step in range(1, total + 1)]
 
 
 def test_traversals_reach_tensorboard(tmp_path):
