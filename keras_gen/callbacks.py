@@ -18,7 +18,8 @@ import numpy as np
 
 from keras_gen import distribution, files
 from keras_gen.errors import DamagedError, UsageError
-from keras_gen.monitors import GANHealth, ProgressLine, Quality, TraversalImages
+from keras_gen.monitors import GANHealth, Quality, TraversalImages
+from keras_gen.progress import ProgressLine
 
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 ASK_EVERY = 0.5  # seconds between two questions among workers

@@ -12,7 +12,6 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen.batch import Batch
-from keras_gen.data.progress import Progress
 from keras_gen.errors import UsageError
 
 WIDTH = 0.2  # of the kernel that tells images apart, as a share of the mean distance of two real ones
@@ -174,51 +173,6 @@ class GANHealth(_EverySteps):
         self.model.test_seed_generator.state.assign(state)
         weights = tf.linalg.global_norm([variable.value for variable in player.variables])
         return float(tf.linalg.global_norm(gradients) / weights)
-
-
-class ProgressLine(keras.callbacks.Callback):
-    """Tells on standard error how far a training is and how long it takes, and leaves standard output to its caller.
-
-    With `verbose=0`, for programs that print tables. The line comes after two seconds; it is renewed on a terminal, and
-    elsewhere a new one is written each half minute. Of a resumed training it counts what was left.
-
-    Args:
-        what: what is being done.
-
-    Example:
-        >>> model.fit(images, epochs=5, verbose=0, callbacks=[keras_gen.callbacks.ProgressLine("training the prior")])
-    """
-
-    def __init__(self, what: str = "training"):
-        super().__init__()
-        self.what = what
-        self._line: Progress | None = None
-
-    def on_train_begin(self, logs: Any = None) -> None:
-        """Forgets an earlier training."""
-        self._line = None
-
-    def on_epoch_begin(self, epoch: int, logs: Any = None) -> None:
-        """Notes which epoch it is."""
-        self._epoch = epoch
-
-    def on_train_batch_begin(self, batch: int, logs: Any = None) -> None:
-        """Starts the line at the first step."""
-        steps = self.params["steps"]
-        if self._line is None and steps:  # nobody knows how many there are in the first epoch of some data
-            self._before = self._epoch * steps + batch
-            self._line = Progress(self.what, self.params["epochs"] * steps - self._before, "steps")
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Tells the line, when it is time."""
-        if self._line is not None:
-            steps = self.params["steps"]  # the last of several steps at once may be counted past the end of the epoch
-            self._line.tell(self._epoch * steps + min(batch + 1, steps) - self._before)
-
-    def on_train_end(self, logs: Any = None) -> None:
-        """Ends the line."""
-        if self._line is not None:
-            self._line.__exit__()
 
 
 class TraversalImages(keras.callbacks.Callback):

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 FLOORS = [
     {"errors", "config", "quiet", "signature", "draws", "registry", "random", "distribution", "losses", "penalties"}
-    | {"decoding", "optimizers", "tokenizer"}
+    | {"decoding", "optimizers", "progress", "tokenizer"}
     | {"information", "files", "archive", "batch", "feed", "attacks"},
     {"layers", "data", "metrics", "images", "exported", "augment"},
     {"networks", "fitting", "inference"},

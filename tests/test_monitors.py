@@ -9,8 +9,8 @@ import tensorflow as tf
 from tiny import make, real_digits
 
 import keras_gen
+from keras_gen import progress
 from keras_gen.callbacks import GANHealth, ProgressLine, Quality, TraversalImages
-from keras_gen.data import progress
 
 IMAGES = real_digits(64)[0]
 
@@ -116,7 +116,7 @@ def test_quality_is_measured_on_fixed_samples_and_logged():
 
 
 @pytest.mark.parametrize("together", [1, 3])
-def test_progress_counts_the_steps_of_all_epochs_and_of_a_resumed_training_those_left(capsys, monkeypatch, together):
+def test_progress_counts_the_steps_of_the_epochs_that_are_left(capsys, monkeypatch, together):
     monkeypatch.setattr(progress, "_QUIET", 0.0)
     monkeypatch.setattr(progress, "_EVERY_LOG", 0.0)
     model, line = game(), ProgressLine("training it")

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 
 from keras_gen.data import images
-from keras_gen.data.progress import Progress
 from keras_gen.data.text import canonical, choose_split, notice, plain
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.files import shown
+from keras_gen.progress import Progress
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 _SPLITS = ("train", "validation", "test")

@@ -15,10 +15,10 @@ import numpy as np
 
 from keras_gen import files
 from keras_gen.data.images import Source
-from keras_gen.data.progress import Progress
 from keras_gen.data.text import brief, plain
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.feed import Examples
+from keras_gen.progress import Progress
 
 MEMORY_LIMIT = 2**30  # bytes of images that are held in memory; larger sets are mapped from the cache
 _FORMAT = 1  # of the cache; part of the key

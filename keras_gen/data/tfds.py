@@ -15,10 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from keras_gen.data import images
-from keras_gen.data.progress import Progress
 from keras_gen.data.text import brief, choose_split, notice, plain
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.files import shown
+from keras_gen.progress import Progress
 
 NAME = re.compile(r"[A-Za-z]\w{0,79}(/[\w+.-]+)?(:(\d+|\*)(\.(\d+|\*)){2})?")
 FIRST_BYTE = 8.0  # seconds: without a network, the library itself tries for minutes

@@ -15,12 +15,12 @@ from keras import layers
 
 from keras_gen import data, files
 from keras_gen.data import store
-from keras_gen.data.progress import Progress
 from keras_gen.data.text import notice
 from keras_gen.errors import UsageError, near_misses
 from keras_gen.feed import Examples
 from keras_gen.images import from_uint8
 from keras_gen.metrics.checks import class_labels
+from keras_gen.progress import ProgressLine
 
 # Plain data, and a part of the cache's key: another recipe is another judge.
 RECIPE = {
@@ -141,9 +141,8 @@ class Judge:
         only = Examples({name: examples.arrays[name] for name in ("image", "label")})
         stream = only.stream(batch, seed, drop_remainder=True)
         stream = stream.map(lambda batch: (batch["image"], {"logits": batch["label"]}))
-        with Progress(f"training a judge of {examples.name or 'the data'}", steps, "steps") as progress:
-            tell = keras.callbacks.LambdaCallback(on_train_batch_end=lambda batch, logs: progress.tell(batch + 1))
-            network.fit(stream, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[tell])
+        progress = ProgressLine(f"training a judge of {examples.name or 'the data'}")
+        network.fit(stream, steps_per_epoch=steps, shuffle=False, verbose=0, callbacks=[progress])
         judge = cls(network, 0.0, examples.name)
         judge.accuracy = judge._accuracy_on(test)
         return judge
