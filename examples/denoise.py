@@ -19,7 +19,8 @@ import numpy as np
 
 import export.onnx
 import keras_gen
-from keras_gen import exported, images, metrics
+from keras_gen import images, metrics
+from keras_gen.signatures import exported
 
 SHOWN = 12
 

@@ -25,7 +25,8 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 
 import keras_gen
-from keras_gen import draws, images, latent
+from keras_gen import images, latent
+from keras_gen.signatures import draws
 
 COLUMNS = 10
 EXAMPLES = 3  # rows for each continuous code

@@ -44,7 +44,8 @@ from PIL import Image, ImageDraw, ImageFont
 from plot import BLUE, GRAY, ORANGE
 
 import keras_gen
-from keras_gen import files, images, metrics
+from keras_gen import images, metrics
+from keras_gen.files import writing
 
 HIDDEN = (128,) * 4
 BATCH = 256  # examples of one step of one player
@@ -133,7 +134,7 @@ def main(argv: list[str] | None = None) -> None:
         best = max(typical, key=lambda name: (typical[name].modes, typical[name].good))
         films.append(film(toy, {name: typical[name] for name in (options.models[0], best)}))
     images.save_png(options.output / "modes.png", np.concatenate(pictures))
-    with files.beside(options.output / "collapse.gif") as temporary:
+    with writing.beside(options.output / "collapse.gif") as temporary:
         first, *rest = films[0]
         pauses = [150] * len(rest) + [3000]
         first.save(temporary, format="GIF", save_all=True, append_images=rest, duration=pauses, loop=0)

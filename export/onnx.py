@@ -10,9 +10,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from export import cli, sources, trace, verify
-from keras_gen import exported, files, quiet
+from export import cli, report, trace, verify
+from keras_gen import terminal
 from keras_gen.errors import DamagedError
+from keras_gen.files import writing
+from keras_gen.signatures import exported
 
 IR_VERSION = 8  # read by every onnxruntime since 1.10
 _RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
@@ -22,7 +24,7 @@ def export(
     model: Any,
     folder: str | Path,
     *,
-    opset: int = 17,
+    opset: int = cli.OPSET,
     batch: int | None = None,
     atol: float | None = None,
     signatures: Sequence[str] | None = None,
@@ -49,31 +51,31 @@ def export(
     trace.check_options(batch, atol, opset)
     folder = Path(folder)
     entries = {}
-    with quiet.hold(debug), contextlib.ExitStack() as waiting:
+    with terminal.hold(debug), contextlib.ExitStack() as waiting:
         traces = trace.trace_all(model, batch=batch, atol=atol, signatures=signatures)
-        versions = cli.versions("tf2onnx", "onnx", "onnxruntime")
+        versions = report.versions("tf2onnx", "onnx", "onnxruntime")
         for one in traces:
             proto = _convert(one, opset)
             name = f"{one.name}.onnx"
             # All files get their names together, when the last of them has passed.
-            temporary = waiting.enter_context(files.beside(folder / name, needed=proto.ByteSize()))
+            temporary = waiting.enter_context(writing.beside(folder / name, needed=proto.ByteSize()))
             temporary.write_bytes(exported.seal(proto.SerializeToString(deterministic=True)))
             entries[one.name] = {
                 "file": name,
                 "opset": opset,
                 **verify.verify(temporary, [one])[one.name],
-                **cli.file_facts(temporary),
+                **report.file_facts(temporary),
                 "op_types": _op_types(proto.graph),
                 "versions": versions,
             }
-    report = {"model": sources.model_name(model), "signatures": entries}
-    cli.write_report(folder, "onnx", report, everything=signatures is None)
-    return report
+    found = {"model": report.model_name(model), "signatures": entries}
+    report.write_report(folder, "onnx", found, everything=signatures is None)
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    return cli.run("onnx", export, argv, opset=17)
+    return cli.main(argv, ("onnx",), "export.onnx")
 
 
 def _convert(traced, opset):
@@ -84,13 +86,17 @@ def _convert(traced, opset):
     try:
         proto, _ = tf2onnx.convert.from_function(traced.function, input_signature=specs, opset=opset)
     except Exception as error:  # tf2onnx raises whatever its handlers stumble over
-        raise DamagedError(f"signature {traced.name!r} cannot be converted to ONNX: {cli.first_line(error)}") from error
+        raise DamagedError(
+            f"signature {traced.name!r} cannot be converted to ONNX: {report.first_line(error)}"
+        ) from error
     _check_ops(traced.name, proto.graph, opset)
     proto = canonical(proto, traced, opset)
     try:
         onnx.checker.check_model(proto, full_check=True)
     except Exception as error:
-        raise DamagedError(f"signature {traced.name!r} makes an invalid ONNX file: {cli.first_line(error)}") from error
+        raise DamagedError(
+            f"signature {traced.name!r} makes an invalid ONNX file: {report.first_line(error)}"
+        ) from error
     return proto
 
 

@@ -12,10 +12,11 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from export import cli, sources, trace, verify
-from keras_gen import files, quiet
+from export import cli, report, trace, verify
+from keras_gen import terminal
 from keras_gen.errors import DamagedError
-from keras_gen.exported import METADATA, UNSEALED, seal
+from keras_gen.files import writing
+from keras_gen.signatures.exported import METADATA, UNSEALED, seal
 
 FILE = "model.tflite"
 _ALIGNMENT = 16  # of weights, as the format's schema has it
@@ -51,26 +52,26 @@ def export(
     """
     trace.check_options(batch, atol)
     folder = Path(folder)
-    with quiet.hold(debug):
+    with terminal.hold(debug):
         traces = trace.trace_all(model, batch=batch, atol=atol, signatures=signatures)
-        versions = cli.versions("ai_edge_litert")
+        versions = report.versions("ai_edge_litert")
         content, op_types = _finished(_convert(traces), traces)
-        with files.beside(folder / FILE, needed=len(content)) as temporary:
+        with writing.beside(folder / FILE, needed=len(content)) as temporary:
             temporary.write_bytes(content)
             figures = verify.verify(temporary, traces)
-            facts = cli.file_facts(temporary)
+            facts = report.file_facts(temporary)
     entries = {
         name: {"file": FILE, **figures[name], **facts, "op_types": op_types[name], "versions": versions}
         for name in figures
     }
-    report = {"model": sources.model_name(model), "signatures": entries}
-    cli.write_report(folder, "tflite", report, everything=True)
-    return report
+    found = {"model": report.model_name(model), "signatures": entries}
+    report.write_report(folder, "tflite", found, everything=True)
+    return found
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the command and returns its exit code."""
-    return cli.run("tflite", export, argv)
+    return cli.main(argv, ("tflite",), "export.tflite")
 
 
 def _convert(traces) -> bytes:
@@ -99,7 +100,7 @@ def _cause(error):
         for line in str(error).splitlines():
             if start in line:
                 return line[line.index(start) :]
-    return cli.first_line(error)
+    return report.first_line(error)
 
 
 def _finished(content, traces):

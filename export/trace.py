@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
-from export import sources
+from export.report import model_name
 from keras_gen.errors import DamagedError, UsageError, near_misses
-from keras_gen.exported import RESERVED
-from keras_gen.signature import Signature
+from keras_gen.signatures.exported import RESERVED
+from keras_gen.signatures.signature import Signature
 
 # Neither format can draw these as Keras does, and ONNX would repeat the same draws in every session.
 _RANDOM = re.compile(r"Random|Multinomial|TruncatedNormal|^Rng|^Stateful(Uniform|StandardNormal)|StatelessSample")
@@ -93,16 +93,16 @@ def trace_all(
         if name not in known:
             raise UsageError(f"signature {name!r} is not known; {near_misses(name, known)}")
     if not known:
-        raise UsageError(f"{sources.model_name(model)} offers no signature; there is nothing to export")
+        raise UsageError(f"{model_name(model)} offers no signature; there is nothing to export")
     chosen = sorted(known if signatures is None else set(signatures))
-    label = sources.model_name(model)
+    label = model_name(model)
     return [_trace(label, name, known[name], batch, atol) for name in chosen]
 
 
 def _trace(model, name, signature, batch, atol):
     import tensorflow as tf
 
-    import keras_gen
+    from keras_gen import __version__
 
     if batch is None and signature.static_batch:
         batch = 1
@@ -130,7 +130,7 @@ def _trace(model, name, signature, batch, atol):
             raise DamagedError(f"signature {name!r}: output {key!r} is {tensor.dtype.name}; expected float32 or int32")
     meta = {
         "model": model,
-        "library": f"keras_gen {getattr(keras_gen, '__version__', 'unknown')}",
+        "library": f"keras_gen {__version__}",
         "signature": name,
         **({} if batch is None else {"batch": str(batch), "batched": " ".join(batched)}),
         **{str(key): str(value) for key, value in signature.meta.items()},

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from export.trace import Trace
-from keras_gen import exported
 from keras_gen.errors import DamagedError, UsageError
+from keras_gen.signatures import exported
 
 BATCHES = (1, 3, 8)
 

@@ -9,33 +9,33 @@ from keras_gen.registry import MODELS, get, names
 
 __version__ = "0.1.0"
 
-_MODULES = (
-    "callbacks",
-    "compression",
-    "data",
-    "distribution",
-    "draws",
-    "errors",
-    "evaluation",
-    "images",
-    "information",
-    "latent",
-    "layers",
-    "losses",
-    "metrics",
-    "monitors",
-    "networks",
-    "optimizers",
-    "outliers",
-    "random",
-    "tokenizer",
-)
+_MODULES = {
+    "callbacks": "keras_gen.callbacks",
+    "compression": "keras_gen.compression",
+    "data": "keras_gen.data",
+    "distribution": "keras_gen.distribution",
+    "draws": "keras_gen.signatures.draws",
+    "errors": "keras_gen.errors",
+    "evaluation": "keras_gen.metrics.evaluation",
+    "exported": "keras_gen.signatures.exported",
+    "images": "keras_gen.images",
+    "information": "keras_gen.information",
+    "latent": "keras_gen.latent",
+    "layers": "keras_gen.layers",
+    "losses": "keras_gen.losses",
+    "metrics": "keras_gen.metrics",
+    "networks": "keras_gen.networks",
+    "optimizers": "keras_gen.game.optimizers",
+    "outliers": "keras_gen.outliers",
+    "random": "keras_gen.ops.random",
+    "tokenizer": "keras_gen.tokenizer",
+}
 _NAMES = {
     **{cls: module for module, cls in MODELS.values()},
-    "GenerativeModel": "keras_gen.model",
-    "Player": "keras_gen.model",
-    "Signature": "keras_gen.signature",
-    "load": "keras_gen.saving",
+    "GenerativeModel": "keras_gen.game.model",
+    "Player": "keras_gen.game.player",
+    "Signature": "keras_gen.signatures.signature",
+    "load": "keras_gen.files.loading",
 }
 __all__ = ["get", "names", *_MODULES, *_NAMES]
 
@@ -44,7 +44,7 @@ def __getattr__(name: str):
     if name in _NAMES:
         return getattr(importlib.import_module(_NAMES[name]), name)
     if name in _MODULES:
-        return importlib.import_module(f"keras_gen.{name}")
+        return importlib.import_module(_MODULES[name])
     raise AttributeError(f"module 'keras_gen' has no attribute {name!r}")
 
 

@@ -1,7 +1,12 @@
-"""The two ways in which a caller can be wrong. Every message is one line: the value, what was expected, the way out."""
+"""The two ways in which a caller can be wrong, and checks of plain arguments.
+
+Every message is one line: the value, what was expected, the way out.
+"""
 
 import difflib
+import numbers
 from collections.abc import Iterable
+from typing import Any
 
 
 class UsageError(ValueError):
@@ -20,3 +25,36 @@ def near_misses(word: str, known: Iterable[str]) -> str:
     if close:
         return "did you mean " + " or ".join(repr(name) for name in close) + "?"
     return "known: " + ", ".join(known)
+
+
+def choice(name: str, value: Any, known: Iterable[str]) -> Any:
+    """Returns a constructor's argument if it is one of those known.
+
+    Raises:
+        UsageError: it is not; the message names the near misses.
+    """
+    if value not in known:
+        raise UsageError(f"{name}={value!r} is not known; {near_misses(str(value), known)}")
+    return value
+
+
+def widths(name: str, value: Any) -> tuple[int, ...]:
+    """Returns a constructor's argument if it is a sequence of whole numbers from 1 on.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not isinstance(value, (list, tuple)):
+        raise UsageError(f"{name} is {value!r}; expected a list of whole numbers, such as [256, 512]")
+    return tuple(positive(name, width) for width in value)
+
+
+def positive(name: str, value: int) -> int:
+    """Returns a constructor's argument if it is a whole number from 1 on.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
+        raise UsageError(f"{name} is {value!r}; expected a whole number, at least 1")
+    return int(value)

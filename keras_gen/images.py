@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_gen import files
+from keras_gen.files import writing
 
 
 def to_uint8(images: np.ndarray) -> np.ndarray:
@@ -52,7 +52,7 @@ def save_gif(path: str | Path, frames: Sequence[np.ndarray], milliseconds: int =
     from PIL import Image
 
     first, *rest = [Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame) for frame in frames]
-    with files.beside(path) as temporary:
+    with writing.beside(path) as temporary:
         first.save(temporary, format="GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0)
 
 
@@ -61,5 +61,5 @@ def save_png(path: str | Path, image: np.ndarray) -> None:
     from PIL import Image
 
     image = image[..., 0] if image.shape[-1] == 1 else image
-    with files.beside(path) as temporary:
+    with writing.beside(path) as temporary:
         Image.fromarray(image).save(temporary, format="PNG")

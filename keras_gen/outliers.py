@@ -15,8 +15,8 @@ from numpy.typing import ArrayLike
 
 from keras_gen import latent
 from keras_gen.errors import UsageError, near_misses
-from keras_gen.exported import Exported
-from keras_gen.signature import Signature
+from keras_gen.signatures.exported import Exported
+from keras_gen.signatures.signature import Signature
 
 KINDS = ("auto", "log_prob", "reconstruction")
 

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_gen.config import choice
-from keras_gen.errors import DamagedError, UsageError
+from keras_gen.errors import DamagedError, UsageError, choice
 
 KINDS = ("characters", "bpe")
 

@@ -81,7 +81,7 @@ def check_steps_are_as_likely_as_the_whole(model):
 def check_exported_files(model, folder):
     """Compares samples of both formats with Keras', pixel for pixel."""
     from export import onnx, tflite
-    from keras_gen.exported import open_file
+    from keras_gen.signatures.exported import open_file
 
     onnx.export(model, folder)
     tflite.export(model, folder)

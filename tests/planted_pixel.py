@@ -42,14 +42,14 @@ BUGS = (
     ),
     Bug(
         "PixelCNN: draws from the upper end",
-        "models/pixels.py",
+        "models/autoregressive/pixels.py",
         "tf.where(share < tf.sigmoid(-logits[..., 0]), -1.0, 1.0)",
         "tf.where(share < tf.sigmoid(logits[..., 0]), -1.0, 1.0)",
         (CNN + "samples_follow_the_law",),
     ),
     Bug(
         "PixelCNN: the lowest level has only what is near it",
-        "models/pixels.py",
+        "models/autoregressive/pixels.py",
         "probability = tf.where(level == 0, tf.math.log_sigmoid(above), inside)",
         "probability = inside",
         (CNN + "the_probabilities_of_all_images_of_a_mixture_sum_to_1_and_are_those_of_logistic_laws",),

@@ -15,8 +15,8 @@ import numpy as np
 import pytest
 
 import keras_gen
-from keras_gen import archive
 from keras_gen.errors import DamagedError, UsageError
+from keras_gen.files import archive
 
 LAYERS = keras.layers
 

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 from tiny import real_digits
 
-from keras_gen.attacks import pgd, robustness, search
+from keras_gen.ops.attacks import pgd, robustness, search
 
 EPSILON = 0.1
 

@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen.augment import KINDS, augment
 from keras_gen.errors import UsageError
-from keras_gen.random import SeedGenerator
+from keras_gen.ops.augment import KINDS, augment
+from keras_gen.ops.random import SeedGenerator
 
 
 def uniform(*shape):

@@ -14,9 +14,9 @@ import pytest
 from PIL import Image
 
 import keras_gen
-from keras_gen import files
 from keras_gen.cli import settings
 from keras_gen.cli.main import main
+from keras_gen.files import writing
 from keras_gen.recipes import recipe
 
 SMALL = ("--set", "width=4", "--set", "latent_dim=6", "--batch-size", "250", "--samples", "4")  # 6 steps an epoch
@@ -238,7 +238,7 @@ def test_a_loss_that_is_not_finite_ends_the_run_and_leaves_no_model(tmp_path, ca
 
 
 def test_a_second_run_in_the_folder_is_refused(copied, capsys):
-    with files.lock(copied):
+    with writing.lock(copied):
         assert train("--output", copied, "--steps", 20) == 2
     assert_one_line(capsys.readouterr().err, "in use by process")
 

@@ -10,7 +10,7 @@ from tiny import ROWS, batch_for, difference, everything, make, weights
 
 import keras_gen
 from keras_gen.callbacks import Checkpoint
-from keras_gen.config import constructor_arguments
+from keras_gen.game.config import constructor_arguments
 from keras_gen.registry import model_class
 
 EVERY = pytest.mark.parametrize("row", ROWS)
@@ -198,7 +198,7 @@ def test_signatures_keep_their_contract(row):
 @EVERY
 def test_every_signature_exports_to_both_formats_and_samples_alike(row, tmp_path):
     from export import onnx, tflite
-    from keras_gen.exported import open_file
+    from keras_gen.signatures.exported import open_file
 
     model = make(row, compiled=False)
     onnx.export(model, tmp_path)

@@ -25,7 +25,7 @@ def game(name):
     import tensorflow as tf
 
     import keras_gen
-    from keras_gen.penalties import gradient_penalty
+    from keras_gen.ops.penalties import gradient_penalty
 
     class Fixed(keras_gen.DCGAN):
         def generator_inputs(self, batch):
@@ -374,7 +374,7 @@ def test_gradient_penalty_is_of_each_example():
     """D(x) = 2 x1 has slope 2, and (2 - 1)^2 = 1; of half the examples slope 3 gives (1 + 4) / 2."""
     import tensorflow as tf
 
-    from keras_gen.penalties import gradient_penalty
+    from keras_gen.ops.penalties import gradient_penalty
 
     image = tf.random.stateless_normal((6, 2, 2, 1), (1, 2))
     assert float(gradient_penalty(lambda x: 2.0 * x[:, 0, 0], image)) == pytest.approx(1.0, abs=1e-6)

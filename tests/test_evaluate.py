@@ -10,9 +10,9 @@ from tiny import make
 import keras_gen
 from keras_gen import data
 from keras_gen.cli.main import main
+from keras_gen.data.examples import Examples
 from keras_gen.errors import UsageError
-from keras_gen.evaluation import evaluate
-from keras_gen.feed import Examples
+from keras_gen.metrics.evaluation import evaluate
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from keras_gen import exported
+from keras_gen.signatures import exported
 
 ROOT = Path(__file__).resolve().parents[1]
 

@@ -14,9 +14,9 @@ import pytest
 import export.cli
 import export.onnx
 import export.tflite
-from keras_gen import draws, exported
 from keras_gen.errors import DamagedError, UsageError
-from keras_gen.signature import Signature
+from keras_gen.signatures import draws, exported
+from keras_gen.signatures.signature import Signature
 
 ROOT = Path(__file__).parents[1]
 FORMATS = {"onnx": (export.onnx.export, "generate.onnx"), "tflite": (export.tflite.export, "model.tflite")}
@@ -457,7 +457,7 @@ def test_command_prints_a_summary_or_one_error(fn, model, tmp_path, monkeypatch,
     run = tmp_path / "saved_models" / "digits"
     run.mkdir(parents=True)
     (run / "model.keras").touch()
-    monkeypatch.setattr("export.sources.load", lambda path: one(fn) if fn else model)
+    monkeypatch.setattr("keras_gen.files.loading.load", lambda path: one(fn) if fn else model)
     code = export.onnx.main(["digits", "--signature", "generate"])
     if fn:
         assert code == 1 and "everywhere" in one_error_line(capfd)
@@ -472,7 +472,7 @@ def test_command_prints_a_summary_or_one_error(fn, model, tmp_path, monkeypatch,
 def test_output_that_cannot_be_written_is_one_line(model, tmp_path, monkeypatch, capfd):
     (tmp_path / "model.keras").touch()
     (tmp_path / "file").touch()
-    monkeypatch.setattr("export.sources.load", lambda path: model)
+    monkeypatch.setattr("keras_gen.files.loading.load", lambda path: model)
     assert export.tflite.main([str(tmp_path), "--output", str(tmp_path / "file")]) == 1
     one_error_line(capfd)
 

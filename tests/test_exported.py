@@ -9,13 +9,13 @@ import pytest
 
 import export.onnx
 import export.tflite
-from keras_gen import exported
 from keras_gen.errors import DamagedError, UsageError
-from keras_gen.signature import Signature
+from keras_gen.signatures import exported
+from keras_gen.signatures.signature import Signature
 
 READER = """
 import sys
-from keras_gen import exported
+from keras_gen.signatures import exported
 for path in sys.argv[1:]:
     read = exported.open_file(path)
     assert read.sample(5, seed=1)["image"].shape == (5, 3)

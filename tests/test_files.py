@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from keras_gen import files
 from keras_gen.errors import UsageError
+from keras_gen.files import writing
 
 OLD, NEW = b"old" * 1000, b"new!" * 2000
 CALLS = ("_makedirs", "_open", "_write", "_fsync", "_close", "_replace", "_unlink")
@@ -36,7 +36,7 @@ class Faults:
     def __init__(self, monkeypatch, fail_at=None, fault="", second=False):
         self.calls, self.dead, self.fail_at, self.fault, self.second = [], False, fail_at, fault, second
         for name in CALLS:
-            monkeypatch.setattr(files, name, self.wrap(name, getattr(files, name)))
+            monkeypatch.setattr(writing, name, self.wrap(name, getattr(writing, name)))
 
     def wrap(self, name, real):
         def call(*args, **kwargs):
@@ -67,11 +67,11 @@ class Faults:
 
 
 def write(path):
-    files.write(path, NEW)
+    writing.write(path, NEW)
 
 
 def write_beside(path):
-    with files.beside(path) as temporary:
+    with writing.beside(path) as temporary:
         Path(temporary).write_bytes(NEW)
 
 
@@ -93,7 +93,7 @@ def test_a_fault_at_any_call_leaves_the_old_or_the_new_content(tmp_path, writer,
             faults = Faults(monkeypatch, number, fault)
             try:
                 WRITERS[writer](path)
-            except files.WriteError as error:
+            except writing.WriteError as error:
                 assert error.errno == FAULTS[fault]
                 assert str(path)[-40:] in str(error)
                 assert len(str(error)) <= 200
@@ -106,7 +106,7 @@ def test_a_fault_at_any_call_leaves_the_old_or_the_new_content(tmp_path, writer,
         assert failed or found == NEW
         others = {p.name for p in folder.iterdir()} - {path.name}
         assert not others or fault in ("crash", "torn")
-        files.clean(folder)  # what the next run does
+        writing.clean(folder)  # what the next run does
         assert {p.name for p in folder.iterdir()} <= {path.name}
         number += 1
     assert number >= (8 if writer == "write" else 6)
@@ -117,13 +117,13 @@ def test_a_second_ctrl_c_leaves_no_temporary_file(tmp_path):
     with pytest.MonkeyPatch.context() as monkeypatch:
         Faults(monkeypatch, 3, "interrupt", second=True)
         with pytest.raises(KeyboardInterrupt):
-            files.write(path, NEW)
+            writing.write(path, NEW)
     assert not list(tmp_path.iterdir())
 
 
 def test_content_is_on_the_disk_before_its_name_and_the_name_before_the_end(tmp_path, monkeypatch):
     faults = Faults(monkeypatch)
-    files.write(tmp_path / "a.json", NEW)
+    writing.write(tmp_path / "a.json", NEW)
     names = [name for name, _ in faults.calls]
     after_rename = names[names.index("_replace") :]
     assert names.index("_write") < names.index("_fsync") < names.index("_replace")
@@ -131,31 +131,31 @@ def test_content_is_on_the_disk_before_its_name_and_the_name_before_the_end(tmp_
 
 
 def test_short_writes_are_completed(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "_write", lambda descriptor, data: os.write(descriptor, data[:7]))
-    files.write(tmp_path / "a", NEW)
+    monkeypatch.setattr(writing, "_write", lambda descriptor, data: os.write(descriptor, data[:7]))
+    writing.write(tmp_path / "a", NEW)
     assert (tmp_path / "a").read_bytes() == NEW
 
 
 def test_a_temporary_path_has_the_suffix_is_hidden_and_in_the_same_folder(tmp_path):
-    with files.beside(tmp_path / "runs" / "a.weights.h5") as temporary:
+    with writing.beside(tmp_path / "runs" / "a.weights.h5") as temporary:
         assert temporary.parent == tmp_path / "runs"
         assert temporary.name.startswith(".")
         assert temporary.name.endswith(".weights.h5")
         assert str(os.getpid()) in temporary.name
         temporary.write_bytes(NEW)
-        files.clean(tmp_path / "runs")  # it is being written: it stays
+        writing.clean(tmp_path / "runs")  # it is being written: it stays
     assert [p.name for p in (tmp_path / "runs").iterdir()] == ["a.weights.h5"]
 
 
 def test_a_block_that_raises_or_writes_nothing_changes_nothing(tmp_path):
     path = tmp_path / "a.png"
     path.write_bytes(OLD)
-    with pytest.raises(ZeroDivisionError), files.beside(path) as temporary:
+    with pytest.raises(ZeroDivisionError), writing.beside(path) as temporary:
         temporary.write_bytes(NEW)
         raise ZeroDivisionError
-    with pytest.raises(FileNotFoundError, match=r"other\.txt"), files.beside(path):
+    with pytest.raises(FileNotFoundError, match=r"other\.txt"), writing.beside(path):
         (tmp_path / "other.txt").read_bytes()  # an error of its own keeps its own text
-    with pytest.raises(files.WriteError), files.beside(path):
+    with pytest.raises(writing.WriteError), writing.beside(path):
         pass
     assert [p.name for p in tmp_path.iterdir()] == ["a.png"]
     assert path.read_bytes() == OLD
@@ -175,10 +175,10 @@ def test_errors_name_the_path_the_need_and_the_way_out(tmp_path, monkeypatch, co
     def fail(*_, **__):
         raise OSError(code, os.strerror(code))
 
-    monkeypatch.setattr(files, "_open", fail)
+    monkeypatch.setattr(writing, "_open", fail)
     path = tmp_path / ("very" * 30) / "long\nname.keras"
     with pytest.raises(OSError, match="cannot write .*name.keras: ") as caught:
-        files.write(path, NEW)
+        writing.write(path, NEW)
     assert words in str(caught.value)
     assert caught.value.errno == code
     assert len(str(caught.value)) <= 200
@@ -188,33 +188,33 @@ def test_errors_name_the_path_the_need_and_the_way_out(tmp_path, monkeypatch, co
 def test_a_full_disk_under_another_writer_names_at_least_the_size_of_the_old_file(tmp_path):
     path = tmp_path / "a.keras"
     path.write_bytes(OLD)
-    with pytest.raises(files.WriteError, match="3000 bytes or more are needed"), files.beside(path):
+    with pytest.raises(writing.WriteError, match="3000 bytes or more are needed"), writing.beside(path):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert path.read_bytes() == OLD
 
 
 def test_what_is_not_a_file_is_not_replaced(tmp_path):
-    with pytest.raises(files.WriteError, match="it is a folder"):
-        files.write(tmp_path, NEW)
+    with pytest.raises(writing.WriteError, match="it is a folder"):
+        writing.write(tmp_path, NEW)
     os.mkfifo(tmp_path / "pipe")
-    with pytest.raises(files.WriteError, match="it is a device"):
-        files.write(tmp_path / "pipe", NEW)
+    with pytest.raises(writing.WriteError, match="it is a device"):
+        writing.write(tmp_path / "pipe", NEW)
     (tmp_path / "file").write_bytes(OLD)
-    with pytest.raises(files.WriteError, match="a file stands where a folder is needed"):
-        files.write(tmp_path / "file" / "a.json", NEW)
+    with pytest.raises(writing.WriteError, match="a file stands where a folder is needed"):
+        writing.write(tmp_path / "file" / "a.json", NEW)
 
 
 def test_a_link_is_written_through(tmp_path):
     (tmp_path / "disk").mkdir()
     (tmp_path / "a.keras").symlink_to(tmp_path / "disk" / "a.keras")
-    files.write(tmp_path / "a.keras", NEW)
+    writing.write(tmp_path / "a.keras", NEW)
     assert (tmp_path / "a.keras").is_symlink()
     assert (tmp_path / "disk" / "a.keras").read_bytes() == NEW
 
 
 def run(code, *args):
     """Starts Python on a few lines, with this package on its path."""
-    environment = {**os.environ, "PYTHONPATH": str(Path(files.__file__).parents[1])}
+    environment = {**os.environ, "PYTHONPATH": str(Path(writing.__file__).parents[1])}
     command = [sys.executable, "-c", code, *map(str, args)]
     return subprocess.Popen(command, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
 
@@ -222,14 +222,14 @@ def run(code, *args):
 def test_sigkill_at_any_instant_leaves_a_complete_file(tmp_path):
     code = """if True:
         import sys
-        from keras_gen import files
+        from keras_gen.files import writing
         path, number = sys.argv[1], int(sys.argv[2])
-        with files.lock(sys.argv[3]):
-            files.clean(sys.argv[3])
+        with writing.lock(sys.argv[3]):
+            writing.clean(sys.argv[3])
             print("go", flush=True)
             while True:
                 number += 1
-                files.write(path, (b"%08d" % number) * 20_000)
+                writing.write(path, (b"%08d" % number) * 20_000)
     """
     path, number, leftovers = tmp_path / "state.ckpt", 0, 0
     for kill in range(20):
@@ -244,29 +244,29 @@ def test_sigkill_at_any_instant_leaves_a_complete_file(tmp_path):
         assert int(content[:8] or 0) >= number  # what was there before the kill is not lost
         number = int(content[:8] or 0)
     assert number > 0
-    with files.lock(tmp_path):
-        files.clean(tmp_path)
+    with writing.lock(tmp_path):
+        writing.clean(tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == {".lock", "state.ckpt"}
     assert leftovers > 0  # the kills did hit writes
 
 
 def test_a_second_writer_is_told_who_holds_the_folder(tmp_path):
-    code = "import sys; from keras_gen import files\nwith files.lock(sys.argv[1]): print('go', flush=True); input()"
+    code = "import sys; from keras_gen.files import writing\nwith writing.lock(sys.argv[1]): print('go', flush=True); input()"
     holder = run(code, tmp_path / "run")
     assert holder.stdout.readline() == "go\n"
     with (
         pytest.raises(UsageError, match=rf"run is in use by process {holder.pid}; ") as caught,
-        files.lock(tmp_path / "run"),
+        writing.lock(tmp_path / "run"),
     ):
         pass
     assert len(str(caught.value)) <= 200
     holder.kill()  # the kernel gives it back
     holder.communicate()
-    with files.lock(tmp_path / "run"):
+    with writing.lock(tmp_path / "run"):
         assert (tmp_path / "run" / ".lock").read_text() == str(os.getpid())
-        with pytest.raises(UsageError, match=f"process {os.getpid()}"), files.lock(tmp_path / "run"):
+        with pytest.raises(UsageError, match=f"process {os.getpid()}"), writing.lock(tmp_path / "run"):
             pass
-    with files.lock(tmp_path / "run"):
+    with writing.lock(tmp_path / "run"):
         pass
 
 
@@ -274,49 +274,52 @@ def test_a_lock_is_kept_on_a_full_disk_and_given_back_by_a_block_that_raises(tmp
     def full(*_):
         raise OSError(errno.ENOSPC, "full")
 
-    monkeypatch.setattr(files, "_write", full)
-    with pytest.raises(KeyboardInterrupt), files.lock(tmp_path):
-        with pytest.raises(UsageError, match="in use by another process"), files.lock(tmp_path):
+    monkeypatch.setattr(writing, "_write", full)
+    with pytest.raises(KeyboardInterrupt), writing.lock(tmp_path):
+        with pytest.raises(UsageError, match="in use by another process"), writing.lock(tmp_path):
             pass
         raise KeyboardInterrupt
-    with files.lock(tmp_path):
+    with writing.lock(tmp_path):
         pass
 
 
 def test_a_child_that_lives_on_does_not_keep_the_lock(tmp_path):
     code = """if True:
         import os, sys
-        from keras_gen import files
-        with files.lock(sys.argv[1]):
+        from keras_gen.files import writing
+        with writing.lock(sys.argv[1]):
             child = os.fork()
             if not child:
                 os.read(0, 1)
                 os._exit(0)
-        with files.lock(sys.argv[1]):
+        with writing.lock(sys.argv[1]):
             print("free", flush=True)
     """
     assert run(code, tmp_path).communicate("x")[0] == "free\n"
 
 
 def test_a_lock_on_a_folder_that_was_moved_aside_is_not_a_lock(tmp_path, monkeypatch):
-    folder, real, moved = tmp_path / "run", files._flock, []
+    folder, real, moved = tmp_path / "run", writing._flock, []
 
     def flock(descriptor, operation):
         if not moved:  # another process moves the run between our open and our lock
-            moved.append(files.move_aside(folder))
+            moved.append(writing.move_aside(folder))
         return real(descriptor, operation)
 
-    monkeypatch.setattr(files, "_flock", flock)
-    with files.lock(folder):
+    monkeypatch.setattr(writing, "_flock", flock)
+    with writing.lock(folder):
         assert (folder / ".lock").exists()
         assert moved == [tmp_path / "run.1"]
-        with files.lock(tmp_path / "run.1"):  # free
+        with writing.lock(tmp_path / "run.1"):  # free
             pass
 
 
 def test_a_lock_that_cannot_be_made_is_one_line(tmp_path):
     (tmp_path / "file").write_bytes(OLD)
-    with pytest.raises(files.WriteError, match="a file stands where a folder is needed"), files.lock(tmp_path / "file"):
+    with (
+        pytest.raises(writing.WriteError, match="a file stands where a folder is needed"),
+        writing.lock(tmp_path / "file"),
+    ):
         pass
 
 
@@ -328,9 +331,9 @@ def test_clean_removes_what_dead_processes_left_and_nothing_else(tmp_path):
     kept = ["model.keras", ".tmp-mine", ".tmp-1-0-model.keras", f"tmp-{dead.pid}-0-a", ".lock"]
     for name in gone + kept:
         (tmp_path / name).write_bytes(OLD)
-    files.clean(tmp_path)
+    writing.clean(tmp_path)
     assert {p.name for p in tmp_path.iterdir()} == set(kept)
-    files.clean(tmp_path / "missing")
+    writing.clean(tmp_path / "missing")
 
 
 def test_move_aside_takes_the_next_free_number_and_deletes_nothing(tmp_path):
@@ -338,14 +341,14 @@ def test_move_aside_takes_the_next_free_number_and_deletes_nothing(tmp_path):
         run = tmp_path / "run"
         run.mkdir()
         (run / "model.keras").write_text(number)
-        assert files.move_aside(run) == tmp_path / f"run.{number}"
+        assert writing.move_aside(run) == tmp_path / f"run.{number}"
     (tmp_path / "run").mkdir()
     (tmp_path / "run.2" / "model.keras").unlink()
     (tmp_path / "run.2").rmdir()
-    assert files.move_aside(f"{tmp_path}/run/") == tmp_path / "run.2"
+    assert writing.move_aside(f"{tmp_path}/run/") == tmp_path / "run.2"
     assert (tmp_path / "run.3" / "model.keras").read_text() == "3"
     with pytest.raises(UsageError, match="no run to move aside"):
-        files.move_aside(tmp_path / "run")
+        writing.move_aside(tmp_path / "run")
     (tmp_path / "run").mkdir()
     (tmp_path / "run.4").symlink_to(tmp_path / "nowhere")
-    assert files.move_aside(tmp_path / "run") == tmp_path / "run.5"
+    assert writing.move_aside(tmp_path / "run") == tmp_path / "run.5"

@@ -7,8 +7,9 @@ import tensorflow as tf
 from tiny import difference, make, networks
 
 import keras_gen
-from keras_gen.batch import Batch
-from keras_gen.model import GenerativeModel, Player
+from keras_gen.game.batch import Batch
+from keras_gen.game.model import GenerativeModel
+from keras_gen.game.player import Player
 
 Z = 0.5  # the latent of every row
 G, D = 0.4, -1.5
@@ -228,7 +229,7 @@ import keras, numpy as np, tensorflow as tf
 cpus = tf.config.list_physical_devices("CPU")
 tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
 import keras_gen
-from keras_gen.random import SeedGenerator
+from keras_gen.ops.random import SeedGenerator
 x = np.linspace(-1, 1, 27 * 16).astype("float32").reshape(27, 4, 4, 1)  # the last batch: 2 rows and 1
 
 class Fixed(keras_gen.GAN):

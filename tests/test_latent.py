@@ -10,8 +10,9 @@ from tiny import make, real_digits
 import export.onnx
 import export.tflite
 import keras_gen
-from keras_gen import exported, latent
+from keras_gen import latent
 from keras_gen.errors import UsageError
+from keras_gen.signatures import exported
 
 RNG = np.random.default_rng(0)
 

@@ -13,7 +13,7 @@ from keras import layers
 
 from keras_gen.errors import UsageError
 from keras_gen.layers import ConditionalBatchNormalization, MinibatchStddev, SpectralConv2D, SpectralDense
-from keras_gen.signature import Signature
+from keras_gen.signatures.signature import Signature
 
 ROOT = Path(__file__).resolve().parents[1]
 

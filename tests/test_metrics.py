@@ -9,8 +9,8 @@ import scipy.linalg
 from tiny import real_digits, shared
 
 from keras_gen import data, metrics
+from keras_gen.data.examples import Examples
 from keras_gen.errors import UsageError
-from keras_gen.feed import Examples
 
 RNG = np.random.default_rng(0)
 REAL = RNG.normal(size=(150, 6)) @ RNG.normal(size=(6, 6)) + 1

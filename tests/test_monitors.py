@@ -9,8 +9,7 @@ import tensorflow as tf
 from tiny import make, real_digits
 
 import keras_gen
-from keras_gen import progress
-from keras_gen.callbacks import GANHealth, ProgressLine, Quality, TraversalImages
+from keras_gen.callbacks import GANHealth, ProgressLine, Quality, TraversalImages, progress
 
 IMAGES = real_digits(64)[0]
 

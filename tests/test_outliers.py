@@ -11,8 +11,9 @@ from tiny import make, real_digits
 import export.onnx
 import export.tflite
 import keras_gen
-from keras_gen import exported, outliers
+from keras_gen import outliers
 from keras_gen.errors import UsageError
+from keras_gen.signatures import exported
 
 
 def test_auroc_by_hand():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from keras_gen import penalties
+from keras_gen.ops import penalties
 
 
 def linear(weight):

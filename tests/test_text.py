@@ -11,8 +11,8 @@ from tiny import shared
 
 import keras_gen
 from keras_gen.cli.main import main
+from keras_gen.data.examples import Windows
 from keras_gen.errors import DamagedError, UsageError
-from keras_gen.feed import Windows
 from keras_gen.tokenizer import Tokenizer
 
 TEXT = "It was the best of times, it was the worst of times.\n" * 40

@@ -7,9 +7,10 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from keras_gen import files, registry
-from keras_gen.cli.find import RUNS
+from keras_gen import registry
 from keras_gen.errors import DamagedError
+from keras_gen.files import writing
+from keras_gen.files.runs import RUNS
 from keras_gen.recipes import thresholds
 
 COMPARE = {"<=": operator.le, ">=": operator.ge}
@@ -33,7 +34,7 @@ def run(options: argparse.Namespace) -> int:
         asked = f"  expected {bound[0]} {bound[1]:g}" if bound else ""
         print(f"  {name:28} {values['median']:12.5g}  ({values['min']:.5g} to {values['max']:.5g}){asked}")
     text = json.dumps(result)
-    files.write(folder / "benchmark.json", (text + "\n").encode())
+    writing.write(folder / "benchmark.json", (text + "\n").encode())
     print(text, flush=True)
     return 0 if result["passed"] else 1
 
@@ -52,7 +53,7 @@ def _report(options, folder, seed):
     where = ["--data", options.data, "--seed", str(seed), "--output", str(folder)]
     train(parse(["train", options.name, *where, *given, *chosen]))
     found = evaluated(folder / "model.keras", options.data, options.n, seed=0)  # one judge for all seeds
-    files.write(folder / "evaluation.json", (json.dumps(found._asdict(), indent=2) + "\n").encode())
+    writing.write(folder / "evaluation.json", (json.dumps(found._asdict(), indent=2) + "\n").encode())
     card = json.loads((folder / "card.json").read_text())
     return {"metrics": found.metrics, "protocol": found.protocol, "steps": card["steps"], "model": card["identity"]}
 

@@ -5,10 +5,10 @@ import json
 from pathlib import Path
 from typing import Any
 
-from keras_gen import files
 from keras_gen.cli import libraries
-from keras_gen.cli.find import find
 from keras_gen.errors import UsageError
+from keras_gen.files import writing
+from keras_gen.files.runs import find_model
 
 LADDER_COLUMNS = ("fd", "precision", "recall", "density", "coverage", "class_entropy")
 
@@ -22,15 +22,13 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit code.
     """
-    path = find(options.source)
-    if path.suffix != ".keras":
-        raise UsageError(f"{files.shown(path)} is an exported file; evaluate the run or the .keras file that it is of")
+    path = find_model(options.source)
     libraries.start(options.debug)
     found = evaluated(path, options.data, options.n, options.seed)
     output = Path(options.output or path.parent / "evaluation.json")
-    files.write(output, (json.dumps(found._asdict(), indent=2) + "\n").encode())
+    writing.write(output, (json.dumps(found._asdict(), indent=2) + "\n").encode())
     print("\n".join(table(found)))
-    print(f"written: {files.shown(output)}", flush=True)
+    print(f"written: {writing.shown(output)}", flush=True)
     return 0
 
 
@@ -46,20 +44,23 @@ def evaluated(path: Path, data: str | None, n: int, seed: int) -> Any:
     Raises:
         UsageError: no data are known, or they do not fit.
     """
-    import keras_gen
-    from keras_gen.evaluation import evaluate
+    from keras_gen import data as sets
+    from keras_gen.files.loading import load
+    from keras_gen.metrics.evaluation import evaluate
     from keras_gen.tokenizer import Tokenizer
 
-    model = keras_gen.load(path)
+    model = load(path)
     data = data or _trained_on(path.parent)
     if "token" in model.expects():
         if not model.tokenizer:
-            raise UsageError(f"{files.shown(path)} is of tokens that are no text; call model.evaluate() on such tokens")
+            raise UsageError(
+                f"{writing.shown(path)} is of tokens that are no text; call model.evaluate() on such tokens"
+            )
         how = {"length": model.expects()["token"][1], "tokenizer": Tokenizer(model.tokenizer)}
-        train, test = (keras_gen.data.windows(data, split, **how) for split in ("train", "test"))
+        train, test = (sets.windows(data, split, **how) for split in ("train", "test"))
     else:
         size = {"image_size": tuple(model.image_shape[:2]), "channels": model.image_shape[-1]}
-        train, test = (keras_gen.data.examples(data, split, **size) for split in ("train", "test"))
+        train, test = (sets.examples(data, split, **size) for split in ("train", "test"))
     return evaluate(model, train, test, n, seed)
 
 
@@ -67,7 +68,7 @@ def _trained_on(folder):
     try:
         return json.loads((folder / "card.json").read_text())["settings"]["data"]
     except (OSError, ValueError, KeyError, TypeError):
-        raise UsageError(f"{files.shown(folder)} has no card that tells its data; give --data") from None
+        raise UsageError(f"{writing.shown(folder)} has no card that tells its data; give --data") from None
 
 
 def table(found: Any) -> list[str]:

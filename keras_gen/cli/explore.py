@@ -8,10 +8,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from keras_gen import files, images, latent, quiet
+from keras_gen import images, latent, terminal
 from keras_gen.cli import libraries
-from keras_gen.cli.find import SUFFIXES, find
 from keras_gen.errors import UsageError
+from keras_gen.files import writing
+from keras_gen.files.runs import SUFFIXES, find
 
 TERMS = "0,1,2-3,4,5+6,7,8"
 MOST_ROWS = 10  # of a traversal, when nobody says which coordinates
@@ -51,21 +52,21 @@ def run(options: argparse.Namespace) -> int:
     typed = Path(options.source).suffix in SUFFIXES
     output = Path(options.output or (Path() if typed else path.parent) / f"{options.action}.png")
     if output.suffix not in (".png", ".gif") or output.is_dir():
-        raise UsageError(f"-o {files.shown(output)} is neither x.png nor x.gif; give one of those")
+        raise UsageError(f"-o {writing.shown(output)} is neither x.png nor x.gif; give one of those")
     if options.action == "project" and path.suffix != ".keras":
-        raise UsageError(f"{files.shown(path)} has no gradients to project with; give the run or its .keras file")
+        raise UsageError(f"{writing.shown(path)} has no gradients to project with; give the run or its .keras file")
     if path.suffix == ".keras" or options.data is not None or options.action == "project":
         libraries.start(options.debug)
-    with quiet.hold(options.debug):  # the TFLite runtime greets when it first computes
+    with terminal.hold(options.debug):  # the TFLite runtime greets when it first computes
         source = latent.opened(path)
         decode = latent.decoder(source, options.input, seed=options.seed)
         decode(np.zeros((1, decode.dim), np.float32))
     pictures = action.draw(options, source, decode)
     if pictures.sheet.ndim != 5 or pictures.sheet.shape[-1] not in (1, 3):
-        raise UsageError(f"{files.shown(path)} makes {pictures.sheet.shape[2:]}, which is no picture")
+        raise UsageError(f"{writing.shown(path)} makes {pictures.sheet.shape[2:]}, which is no picture")
     _write(output, pictures)
-    told = f"{options.action} of {files.shown(path)}, seed {options.seed}{pictures.text}"
-    print(f"{told}: {files.shown(output)}", flush=True)
+    told = f"{options.action} of {writing.shown(path)}, seed {options.seed}{pictures.text}"
+    print(f"{told}: {writing.shown(output)}", flush=True)
     return 0
 
 
@@ -174,7 +175,7 @@ def _mean(part, law):
 def _terms(text):
     """Parses `0,1-2+3` into signs and lists of sample numbers."""
     if not re.fullmatch(r"\d{1,5}(,\d{1,5})*([+-]\d{1,5}(,\d{1,5})*)*", text):
-        raise UsageError(f"--terms {files.shown(text, 40)} is not of the form {TERMS} (numbers of samples)")
+        raise UsageError(f"--terms {writing.shown(text, 40)} is not of the form {TERMS} (numbers of samples)")
     return [
         (sign or "+", [int(index) for index in group.split(",")])
         for sign, group in re.findall(r"([+-]?)([\d,]+)", text)
@@ -183,11 +184,11 @@ def _terms(text):
 
 def _data(options, decode, count):
     """Returns real images of the model's size."""
-    import keras_gen.data
+    from keras_gen.data import examples
 
     height, width, channels = decode(np.zeros((1, decode.dim), np.float32), options.label).shape[1:]
     name, split = options.data or "digits", options.split or "test"
-    found = keras_gen.data.examples(name, split, image_size=(height, width), channels=channels)
+    found = examples(name, split, image_size=(height, width), channels=channels)
     if len(found) < count:
-        raise UsageError(f"{files.shown(name, 40)} has {len(found)} images in {split}, and {count} are needed")
+        raise UsageError(f"{writing.shown(name, 40)} has {len(found)} images in {split}, and {count} are needed")
     return next(iter(found.dataset(count, options.seed)))["image"].numpy()

@@ -11,8 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from keras_gen import files, images
+from keras_gen import images
 from keras_gen.errors import DamagedError, UsageError
+from keras_gen.files import writing
+from keras_gen.files.writing import shown
 
 CARD, HISTORY, MODEL, SAMPLES, TEXT = "card.json", "history.csv", "model.keras", "samples.png", "samples.txt"
 TEXTS = 8  # in it
@@ -43,8 +45,8 @@ class Folder:
         new = not self.path.exists()
         with self._locks:
             try:
-                self._locks.enter_context(files.lock(self.path))
-                files.clean(self.path)
+                self._locks.enter_context(writing.lock(self.path))
+                writing.clean(self.path)
                 yield
             finally:
                 if new and not (self.path / CARD).exists():
@@ -59,7 +61,7 @@ class Folder:
         other = sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith((".lock", ".tmp-")))
         if other:
             raise UsageError(
-                f"folder {files.shown(self.path)} holds {files.shown(other[0], 40)!r} and no {CARD}: it is not a run; "
+                f"folder {shown(self.path)} holds {shown(other[0], 40)!r} and no {CARD}: it is not a run; "
                 "choose another --output"
             )
 
@@ -67,8 +69,8 @@ class Folder:
         """Renames the run that is here and begins a new folder; returns where the old one went."""
         if not (self.path / CARD).is_file():
             return None
-        aside = files.move_aside(self.path)
-        self._locks.enter_context(files.lock(self.path))
+        aside = writing.move_aside(self.path)
+        self._locks.enter_context(writing.lock(self.path))
         return aside
 
     # --- card --------------------------------------------------------------------------------------------------------
@@ -88,12 +90,12 @@ class Folder:
         except FileNotFoundError:
             return None
         except (ValueError, KeyError, TypeError):
-            raise DamagedError(f"{files.shown(path)} is damaged; give {WAY_OUT}") from None
+            raise DamagedError(f"{shown(path)} is damaged; give {WAY_OUT}") from None
 
     def write_card(self, card: Mapping[str, Any]) -> None:
         """Writes the card."""
         text = json.dumps(card, indent=2, default=str) + "\n"
-        files.write(self.path / CARD, text.encode())
+        writing.write(self.path / CARD, text.encode())
 
     # --- history -----------------------------------------------------------------------------------------------------
 
@@ -113,7 +115,7 @@ class Folder:
         writer = csv.DictWriter(out, columns, restval="", extrasaction="ignore", lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-        files.write(self.path / HISTORY, out.getvalue().encode())
+        writing.write(self.path / HISTORY, out.getvalue().encode())
 
     # --- model and pictures ------------------------------------------------------------------------------------------
 
@@ -132,7 +134,7 @@ class Folder:
         model.save(self.path / MODEL)
         if getattr(model, "tokenizer", None):
             text = "\n\n".join(map(model.text, model.sample(min(samples, TEXTS), seed=0)))
-            files.write(self.path / TEXT, (text + "\n").encode())
+            writing.write(self.path / TEXT, (text + "\n").encode())
             return True
         drawn = model.sample(samples, seed=0)
         if drawn.ndim == 4 and drawn.shape[-1] in (1, 3):
@@ -145,11 +147,11 @@ def versions() -> dict[str, str]:
     import keras
     import tensorflow as tf
 
-    import keras_gen
+    from keras_gen import __version__
 
     return {
         "python": platform.python_version(),
-        "keras_gen": keras_gen.__version__,
+        "keras_gen": __version__,
         "keras": keras.__version__,
         "tensorflow": tf.__version__,
         "numpy": np.__version__,
@@ -182,8 +184,8 @@ def compare(card: Mapping[str, Any], identity: Mapping[str, Any], data: str, fol
             name = "data" if before != now else "content of the data"
             if before == now:
                 before, now = "another one", "this one"
-        asked, had = (files.shown(str(value), 30) for value in (now, before))
+        asked, had = (shown(str(value), 30) for value in (now, before))
         raise UsageError(
-            f"{name.replace('_', ' ')} is {asked}, but the run in {files.shown(folder, 40)} has {had}; "
+            f"{name.replace('_', ' ')} is {asked}, but the run in {shown(folder, 40)} has {had}; "
             f"give the same, {WAY_OUT}"
         )

@@ -2,7 +2,7 @@
 
 import logging
 
-from keras_gen import quiet
+from keras_gen import terminal
 
 
 def start(debug: bool = False) -> None:
@@ -11,12 +11,12 @@ def start(debug: bool = False) -> None:
     Args:
         debug: let the libraries' messages through.
     """
-    with quiet.hold(debug):
+    with terminal.hold(debug):
         import keras  # noqa: F401
         import tensorflow  # noqa: F401
 
         import keras_gen.data
-        import keras_gen.saving  # noqa: F401
+        import keras_gen.files.loading  # noqa: F401
     if not debug:
         for name in ("tensorflow", "absl"):
             logging.getLogger(name).setLevel(logging.ERROR)

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_gen import files, images
+from keras_gen import images
 from keras_gen.errors import UsageError
+from keras_gen.files import writing
 
 SUFFIXES = (".txt", ".json", ".png")
 RULE = "-" * 40  # between two texts
@@ -30,12 +31,12 @@ def write(output: Path | None, texts: Sequence[str]) -> None:
     if output is None:
         print(whole, flush=True)
     elif output.suffix not in SUFFIXES or output.is_dir():
-        raise UsageError(f"-o {files.shown(output)} is no file of texts; give x.txt, x.json or x.png")
+        raise UsageError(f"-o {writing.shown(output)} is no file of texts; give x.txt, x.json or x.png")
     elif output.suffix == ".png":
         images.save_png(output, page(whole))
     else:
         text = whole if output.suffix == ".txt" else json.dumps(list(texts), indent=2, ensure_ascii=False)
-        files.write(output, (text + "\n").encode())
+        writing.write(output, (text + "\n").encode())
 
 
 def page(text: str) -> np.ndarray:

@@ -6,21 +6,15 @@ import difflib
 import math
 import re
 from collections.abc import Sequence
-from typing import NoReturn
 
-import keras_gen
+from keras_gen import __version__
+from keras_gen.cli.command import Parser
 from keras_gen.errors import UsageError
+from keras_gen.registry import names
 
 PROGRAM = "python -m keras_gen"
 STRATEGIES = ("auto", "one", "mirrored", "multi_worker", "tpu")
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-
-
-class _Parser(argparse.ArgumentParser):
-    """Raises what is wrong instead of printing the whole usage."""
-
-    def error(self, message: str) -> NoReturn:
-        raise UsageError(f"{message}; see {self.prog} --help")
 
 
 def parse(argv: Sequence[str]) -> argparse.Namespace:
@@ -43,10 +37,10 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
 
 
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
-    top = _Parser(prog=PROGRAM, description="Trains generative models and draws from them.", allow_abbrev=False)
-    top.add_argument("--version", action="version", version=f"keras_gen {keras_gen.__version__}")
+    top = Parser(prog=PROGRAM, description="Trains generative models and draws from them.", allow_abbrev=False)
+    top.add_argument("--version", action="version", version=f"keras_gen {__version__}")
     top.add_argument("--debug", action="store_true", help="show the libraries' messages and tracebacks")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=_Parser)
+    commands = top.add_subparsers(dest="command", metavar="COMMAND", required=True, parser_class=Parser)
     for name, add, text in (
         ("list", None, "Lists the models."),
         ("train", _train, "Trains a model; the same command goes on after an interruption."),
@@ -65,7 +59,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
 
 def _train(command) -> None:
     add = command.add_argument
-    add("name", metavar="NAME", help=f"the model: {', '.join(keras_gen.names())}")
+    add("name", metavar="NAME", help=f"the model: {', '.join(names())}")
     data = "digits (default), the name of a tensorflow-datasets set, an .npz file, or a folder of images; of gpt, "
     data += "docstrings (default), such a name, or a .txt file"
     add("--data", metavar="DATA", help=data)
@@ -137,7 +131,7 @@ def _evaluate(command) -> None:
 
 def _benchmark(command) -> None:
     add = command.add_argument
-    add("name", metavar="NAME", help=f"the model: {', '.join(keras_gen.names())}")
+    add("name", metavar="NAME", help=f"the model: {', '.join(names())}")
     add(
         "--data",
         metavar="DATA",

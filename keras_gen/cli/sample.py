@@ -9,10 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from keras_gen import exported, files, images, quiet
+from keras_gen import images, terminal
 from keras_gen.cli import libraries, pages
-from keras_gen.cli.find import SUFFIXES, find
 from keras_gen.errors import UsageError, near_misses
+from keras_gen.files import writing
+from keras_gen.files.runs import SUFFIXES, find
+from keras_gen.signatures import exported
 
 ELSEWHERE = {"n": "-n", "seed": "--seed", "label": "--label", "batch_size": "--batch-size"}
 
@@ -31,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
     if getattr(model, "tokenizer", None):
         return _texts(path, model, options)
     if options.prompt is not None:
-        raise UsageError(f"--prompt is of text, which {files.shown(path)} does not make; leave it out")
+        raise UsageError(f"--prompt is of text, which {writing.shown(path)} does not make; leave it out")
     options.n = options.n or 64
     typed = Path(options.source).suffix in SUFFIXES
     output = Path(options.output or ("grid.png" if typed else path.parent / "grid.png"))
@@ -43,27 +45,27 @@ def run(options: argparse.Namespace) -> int:
     if model:
         samples = from_keras(model, options.n, options.seed, label, options.batch_size, **inputs)
     else:
-        with quiet.hold(options.debug):  # the TFLite runtime greets
+        with terminal.hold(options.debug):  # the TFLite runtime greets
             samples = exported.open_file(path).sample(options.n, options.seed, label, options.batch_size, **inputs)
         samples = {"image": next(value for name, value in samples.items() if name != "label"), **samples}
     write(output, samples, options.columns)
-    print(f"{options.n} samples of {files.shown(path)}, seed {options.seed}: {files.shown(output)}", flush=True)
+    print(f"{options.n} samples of {writing.shown(path)}, seed {options.seed}: {writing.shown(output)}", flush=True)
     return 0
 
 
 def loaded(path: Path, debug: bool) -> Any:
     """Returns the model of a `.keras` file; `debug` lets the libraries' messages through."""
     libraries.start(debug)
-    import keras_gen
+    from keras_gen.files.loading import load
 
-    return keras_gen.load(path)
+    return load(path)
 
 
 def _texts(path, model, options):
     """Continues a prompt, n times."""
     output = Path(options.output) if options.output else None
     if output and output.suffix not in pages.SUFFIXES:
-        raise UsageError(f"-o {files.shown(output)} is no file of texts; give x.txt, x.json or x.png")
+        raise UsageError(f"-o {writing.shown(output)} is no file of texts; give x.txt, x.json or x.png")
     known = [name for name in inspect.signature(model.generate).parameters if name not in ("prompt", "n", "seed")]
     inputs = dict(options.inputs)
     for name in inputs:
@@ -77,7 +79,7 @@ def _texts(path, model, options):
     made = model.generate(options.prompt, **how)
     pages.write(output, made if options.prompt is not None else [model.text(row) for row in made])
     if output:
-        print(f"{how['n']} texts of {files.shown(path)}, seed {options.seed}: {files.shown(output)}", flush=True)
+        print(f"{how['n']} texts of {writing.shown(path)}, seed {options.seed}: {writing.shown(output)}", flush=True)
     return 0
 
 
@@ -97,7 +99,7 @@ def from_keras(
     Returns:
         `image`, and `label` for a conditional model.
     """
-    from keras_gen.draws import sample_inputs
+    from keras_gen.signatures.draws import sample_inputs
 
     samples = {"image": model.sample(n, seed=seed, label=label, batch_size=batch_size, **inputs)}
     for signature in model.signatures().values():
@@ -120,7 +122,7 @@ def writer(output: Path):
     if not output.suffix or output.is_dir():
         return _singles
     raise UsageError(
-        f"-o {files.shown(output)} ends in {output.suffix}; give x.png, x.npz, or a folder for single PNGs"
+        f"-o {writing.shown(output)} ends in {output.suffix}; give x.png, x.npz, or a folder for single PNGs"
     )
 
 
@@ -145,4 +147,4 @@ def _singles(output, samples, columns):
 def _arrays(output, samples, columns):
     out = io.BytesIO()
     np.savez_compressed(out, **{name: samples[name] for name in ("image", "label") if name in samples})
-    files.write(output, out.getvalue())
+    writing.write(output, out.getvalue())

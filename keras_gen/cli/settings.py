@@ -12,13 +12,13 @@ from typing import Any, NamedTuple
 import keras
 
 from keras_gen import registry
-from keras_gen.batch import check_shapes
-from keras_gen.cli.find import find
-from keras_gen.config import KERAS_ARGUMENTS, constructor_arguments
 from keras_gen.data import Examples, examples, texts
 from keras_gen.errors import UsageError, near_misses
-from keras_gen.files import shown
-from keras_gen.model import GenerativeModel
+from keras_gen.files.runs import find_model
+from keras_gen.files.writing import shown
+from keras_gen.game.batch import check_shapes
+from keras_gen.game.config import KERAS_ARGUMENTS, constructor_arguments
+from keras_gen.game.model import GenerativeModel
 from keras_gen.recipes import recipe
 from keras_gen.tokenizer import Tokenizer
 
@@ -253,12 +253,9 @@ def initialize(model: Any, source: str) -> None:
 
 def _loaded(source):
     """Returns the model of `--init-from`."""
-    import keras_gen
+    from keras_gen.files.loading import load
 
-    path = find(source)
-    if path.suffix != ".keras":
-        raise UsageError(f"--init-from {shown(path)} is an exported file; give a run or a .keras file")
-    return keras_gen.load(path)
+    return load(find_model(source))
 
 
 def _networks(model, averages):

@@ -11,9 +11,9 @@ from typing import Any
 
 from keras_gen import registry
 from keras_gen.cli import libraries
-from keras_gen.cli.find import RUNS, called
 from keras_gen.errors import UsageError
-from keras_gen.files import shown
+from keras_gen.files.runs import RUNS, called
+from keras_gen.files.writing import shown
 
 
 def run(options: argparse.Namespace) -> int:
@@ -28,10 +28,10 @@ def run(options: argparse.Namespace) -> int:
     if options.name not in registry.names():
         registry.model_class(options.name)  # raises, before TensorFlow is imported
     libraries.start(options.debug)
-    from keras_gen import distribution, quiet
+    from keras_gen import distribution, terminal
     from keras_gen.cli.folder import Folder
 
-    with quiet.hold(options.debug):
+    with terminal.hold(options.debug):
         strategy = distribution.strategy(options.strategy, options.replicas)
     with distribution.lost_worker(strategy), _only_the_chief_speaks(strategy):
         return _run(options, strategy, Folder(options.output or RUNS / options.name))

@@ -177,10 +177,12 @@ def work(argv: Sequence[str]) -> None:
     Args:
         argv: of the command line, without `--workers`.
     """
-    from keras_gen.cli.main import main
+    from keras_gen.cli import train
+    from keras_gen.cli.command import guarded
+    from keras_gen.cli.parser import parse
 
     _die_with_the_parent()
-    code = main(argv)
+    code = guarded(lambda: train.run(parse(argv)), "--debug" in argv, "stopped; give the same command again to go on")
     sys.stdout.flush()
     sys.stderr.flush()
     if code:

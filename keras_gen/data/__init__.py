@@ -1,7 +1,7 @@
 """Data sets by name or path: the digits, tensorflow-datasets, `.npz` files, folders of images, and text."""
 
 from keras_gen.data.catalog import examples, load
+from keras_gen.data.examples import Examples
 from keras_gen.data.texts import windows
-from keras_gen.feed import Examples
 
 __all__ = ["Examples", "examples", "load", "windows"]

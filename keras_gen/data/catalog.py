@@ -8,11 +8,11 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_gen.data import digits, folder, images, npz, store, texts, tfds
-from keras_gen.data.text import brief, notice, plain
+from keras_gen.data import digits, folder, npz, resize, store, texts, tfds
+from keras_gen.data.examples import Examples
+from keras_gen.data.messages import brief, notice, plain
 from keras_gen.errors import UsageError
-from keras_gen.feed import Examples
-from keras_gen.files import shown
+from keras_gen.files.writing import shown
 
 
 def load(
@@ -94,13 +94,13 @@ def examples(
         UsageError: no such set, split or size.
         DamagedError: the data cannot be used.
     """
-    size, channels = images.request(image_size, channels)
+    size, channels = resize.request(image_size, channels)
     if not isinstance(split, str):
         raise UsageError(f"split is {brief(split, 30)}; expected a name such as 'train' or 'test'")
     return store.gather(_source(name_or_path, split, size, channels))
 
 
-def _source(name_or_path, split, size, channels) -> images.Source:
+def _source(name_or_path, split, size, channels) -> resize.Source:
     if not isinstance(name_or_path, (str, os.PathLike)) or not str(name_or_path):
         raise UsageError(f"data is {brief(name_or_path, 30)}; expected 'digits', a name, an .npz file or a folder")
     text = os.fspath(name_or_path)

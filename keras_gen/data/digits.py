@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from keras_gen.data import images
-from keras_gen.data.text import choose_split
+from keras_gen.data import resize
+from keras_gen.data.messages import choose_split
 
 NAME = "digits"
 _TRAIN = 1500  # as stored; the other 297 are the test split
 
 
-def source(split: str, size: tuple[int, int] | None, channels: int | None) -> images.Source:
+def source(split: str, size: tuple[int, int] | None, channels: int | None) -> resize.Source:
     """Reads scikit-learn's digits: 17 levels of grey, here spread over 0 to 255."""
     from sklearn.datasets import load_digits
 
@@ -19,8 +19,8 @@ def source(split: str, size: tuple[int, int] | None, channels: int | None) -> im
     label = digits.target[rows].astype(np.int32)
 
     def chunks():
-        yield {"image": images.fit(image, size, channels), "label": label}
+        yield {"image": resize.fit(image, size, channels), "label": label}
 
-    shape = images.final_shape(image.shape[1:], size, channels)
+    shape = resize.final_shape(image.shape[1:], size, channels)
     key = {"source": NAME, "split": rows.start, "size": size, "channels": channels}
-    return images.Source(NAME, tuple(map(str, digits.target_names)), len(image), shape, np.uint8, chunks, key)
+    return resize.Source(NAME, tuple(map(str, digits.target_names)), len(image), shape, np.uint8, chunks, key)

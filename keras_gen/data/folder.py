@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_gen.data import images
-from keras_gen.data.text import canonical, choose_split, notice, plain
+from keras_gen.data import resize
+from keras_gen.data.messages import canonical, choose_split, notice, plain
 from keras_gen.errors import DamagedError, UsageError
-from keras_gen.files import shown
-from keras_gen.progress import Progress
+from keras_gen.files.writing import shown
+from keras_gen.terminal import Progress
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")
 _SPLITS = ("train", "validation", "test")
@@ -21,7 +21,7 @@ _WINDOW = 256  # images that are decoded ahead
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 
 
-def source(path: Path, split: str, size: tuple[int, int] | None, channels: int | None) -> images.Source:
+def source(path: Path, split: str, size: tuple[int, int] | None, channels: int | None) -> resize.Source:
     """Lists a folder and looks at the header of each image.
 
     Raises:
@@ -39,7 +39,7 @@ def source(path: Path, split: str, size: tuple[int, int] | None, channels: int |
         sizes, colored = _headers(paths)
         channels = channels or (3 if colored else 1)
         if size is None and len(sizes) > 1:
-            size = images.MIXED_SIZE
+            size = resize.MIXED_SIZE
             notice(
                 f"{shown(path)} holds {len(sizes)} sizes of images: cropped and resized to "
                 f"{size[0]}x{size[1]}; set image_size to choose",
@@ -58,7 +58,7 @@ def source(path: Path, split: str, size: tuple[int, int] | None, channels: int |
     stats = [(str(file.relative_to(path)), file.stat().st_size, file.stat().st_mtime_ns) for file in paths]
     key = {"source": str(path.resolve()), "files": stats, "classes": classes, "size": size, "channels": channels}
     shape = (*size, channels)
-    return images.Source(path.resolve().name, classes, len(paths), shape, np.uint8, chunks, key)
+    return resize.Source(path.resolve().name, classes, len(paths), shape, np.uint8, chunks, key)
 
 
 def _part(path, split):
@@ -166,7 +166,7 @@ def _decoded(paths, size, channels):
 
     def decode(file):
         try:
-            return images.fit(_pixels(file)[None], size, channels)[0]
+            return resize.fit(_pixels(file)[None], size, channels)[0]
         except _errors() as error:
             raise _broken(file, error) from error
 

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_gen.data import images
-from keras_gen.data.text import choose_split, notice, plain
+from keras_gen.data import resize
+from keras_gen.data.messages import choose_split, notice, plain
 from keras_gen.errors import DamagedError, UsageError
-from keras_gen.files import shown
+from keras_gen.files.writing import shown
 
 _CHUNK = 2**24  # bytes that are read at a time
 _MOST_CLASSES = 2**20
@@ -101,7 +101,7 @@ def _readable(path, name=None):
         raise DamagedError(f"cannot read {what}: {reason}; expected an .npz file: write it again") from error
 
 
-def source(path: Path, split: str, size: tuple[int, int] | None, channels: int | None) -> images.Source:
+def source(path: Path, split: str, size: tuple[int, int] | None, channels: int | None) -> resize.Source:
     """Opens an `.npz` file.
 
     Images are (N, height, width) or (N, height, width, 1 or 3): whole numbers from 0 to 255 (or 0 and 1), or floats in
@@ -131,7 +131,7 @@ def source(path: Path, split: str, size: tuple[int, int] | None, channels: int |
     def chunks():
         done = 0
         for chunk in array.chunks():
-            image = images.fit(scale(chunk.reshape(-1, *shape), done), size, channels)
+            image = resize.fit(scale(chunk.reshape(-1, *shape), done), size, channels)
             out = {"image": image}
             if labels is not None:
                 out["label"] = labels[done : done + len(image)]
@@ -141,8 +141,8 @@ def source(path: Path, split: str, size: tuple[int, int] | None, channels: int |
     stat = os.stat(path)
     key = {"source": str(path.resolve()), "bytes": stat.st_size, "time": stat.st_mtime_ns, "split": split}
     key |= {"size": size, "channels": channels}
-    final = images.final_shape(shape, size, channels)
-    return images.Source(path.name, classes, count, final, dtype, chunks, key)
+    final = resize.final_shape(shape, size, channels)
+    return resize.Source(path.name, classes, count, final, dtype, chunks, key)
 
 
 def _image_shape(array):

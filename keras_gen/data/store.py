@@ -13,12 +13,13 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_gen import files
-from keras_gen.data.images import Source
-from keras_gen.data.text import brief, plain
+from keras_gen.data.examples import Examples
+from keras_gen.data.messages import brief, plain
+from keras_gen.data.resize import Source
 from keras_gen.errors import DamagedError, UsageError
-from keras_gen.feed import Examples
-from keras_gen.progress import Progress
+from keras_gen.files import writing
+from keras_gen.files.writing import shown
+from keras_gen.terminal import Progress
 
 MEMORY_LIMIT = 2**30  # bytes of images that are held in memory; larger sets are mapped from the cache
 _FORMAT = 1  # of the cache; part of the key
@@ -100,9 +101,9 @@ def _gather_on_disk(source, size):
     while (found := _open(source, folder)) is None:
         locked = False
         try:
-            with files.lock(folder):
+            with writing.lock(folder):
                 locked = True
-                files.clean(folder)
+                writing.clean(folder)
                 if _open(source, folder) is None:
                     _write(source, size, folder)
         except UsageError:
@@ -130,14 +131,14 @@ def _write(source, size, folder):
     free = shutil.disk_usage(folder).free
     if size > free:
         raise UsageError(
-            f"{brief(source.name, 40)} needs {size:,} bytes in {files.shown(folder.parent, 40)} and {free:,} are free; "
+            f"{brief(source.name, 40)} needs {size:,} bytes in {shown(folder.parent, 40)} and {free:,} are free; "
             "give a smaller image_size, or set KERAS_GEN_CACHE"
         )
     sha, labels = hashlib.sha256(), []
     shape = (source.count, *source.shape)
     _announce(sha, "image", source.dtype, shape)
     # Written, not mapped: on a full disk, a write raises where a mapped page kills the process.
-    with files.beside(folder / "image.npy", needed=size) as temporary, open(temporary, "wb") as file:
+    with writing.beside(folder / "image.npy", needed=size) as temporary, open(temporary, "wb") as file:
         header = {"descr": np.dtype(source.dtype).str, "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_2_0(file, header)
         for chunk in _chunks(source):
@@ -152,4 +153,4 @@ def _write(source, size, folder):
         sha.update(array.data)
     rest = io.BytesIO()
     np.savez(rest, digest=np.array(sha.hexdigest()), **label)
-    files.write(folder / "rest.npz", rest.getvalue())
+    writing.write(folder / "rest.npz", rest.getvalue())

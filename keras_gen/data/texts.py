@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 
 from keras_gen.data import digits, store, tfds
-from keras_gen.data.text import brief, canonical, choose_split, plain
+from keras_gen.data.examples import Windows
+from keras_gen.data.messages import brief, canonical, choose_split, plain
 from keras_gen.errors import DamagedError, UsageError
-from keras_gen.feed import Windows
-from keras_gen.files import shown
+from keras_gen.files.writing import shown
 from keras_gen.tokenizer import KINDS, Tokenizer
 
 NAME = "docstrings"

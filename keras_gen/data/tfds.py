@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_gen.data import images
-from keras_gen.data.text import brief, choose_split, notice, plain
+from keras_gen.data import resize
+from keras_gen.data.messages import brief, choose_split, notice, plain
 from keras_gen.errors import DamagedError, UsageError
-from keras_gen.files import shown
-from keras_gen.progress import Progress
+from keras_gen.files.writing import shown
+from keras_gen.terminal import Progress
 
 NAME = re.compile(r"[A-Za-z]\w{0,79}(/[\w+.-]+)?(:(\d+|\*)(\.(\d+|\*)){2})?")
 FIRST_BYTE = 8.0  # seconds: without a network, the library itself tries for minutes
@@ -62,7 +62,7 @@ def data_dir() -> str:
     return os.path.expanduser(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
 
 
-def source(name: str, split: str, size: tuple[int, int] | None, channels: int | None) -> images.Source:
+def source(name: str, split: str, size: tuple[int, int] | None, channels: int | None) -> resize.Source:
     """Opens a set by its name, and downloads it where it is not on disk.
 
     Raises:
@@ -74,7 +74,7 @@ def source(name: str, split: str, size: tuple[int, int] | None, channels: int | 
     return _source(tfds, builder, split, size, channels)
 
 
-def source_in(path: Path, split: str, size: tuple[int, int] | None, channels: int | None) -> images.Source:
+def source_in(path: Path, split: str, size: tuple[int, int] | None, channels: int | None) -> resize.Source:
     """Opens a prepared set by the folder of its version (`mnist/3.0.1`)."""
     tfds = _library(str(path))
     try:
@@ -161,12 +161,12 @@ def _source(tfds, builder, split, size, channels):
     others = [other for other in _of_type(info.features, tfds.features.Image, "") if other != image_name]
     fixed = None not in shape
     if not fixed and size is None:
-        size = images.MIXED_SIZE
+        size = resize.MIXED_SIZE
         notice(
             f"{plain(name, 60)} holds images of any size: cropped and resized to {size[0]}x{size[1]}; "
             "set image_size to choose",
         )
-    final = images.final_shape(shape, size, channels)
+    final = resize.final_shape(shape, size, channels)
 
     def chunks() -> Iterator[dict[str, np.ndarray]]:
         import tensorflow as tf
@@ -182,9 +182,9 @@ def _source(tfds, builder, split, size, channels):
             for chunk in rows if fixed else _batched(rows):
                 stack = chunk[image_name]
                 if fixed:
-                    out = {"image": images.fit(stack, size, channels)}
+                    out = {"image": resize.fit(stack, size, channels)}
                 else:
-                    out = {"image": np.concatenate([images.fit(image[None], size, channels) for image in stack])}
+                    out = {"image": np.concatenate([resize.fit(image[None], size, channels) for image in stack])}
                 if label_name:
                     out["label"] = np.asarray(chunk[label_name])
                     if out["label"].min() < 0:
@@ -200,7 +200,7 @@ def _source(tfds, builder, split, size, channels):
     shards = [list(part.shard_lengths) for part in info.splits.values()]
     key = {"source": name, "folder": str(builder.data_dir), "shards": shards, "split": split}
     key |= {"size": size, "channels": channels}
-    return images.Source(name, classes, count, final, np.uint8, chunks, key)
+    return resize.Source(name, classes, count, final, np.uint8, chunks, key)
 
 
 def _batched(rows):

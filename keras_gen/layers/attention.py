@@ -6,8 +6,7 @@ import keras
 import tensorflow as tf
 from keras import layers, ops
 
-from keras_gen.config import positive
-from keras_gen.errors import UsageError
+from keras_gen.errors import UsageError, positive
 
 SPREAD = 0.02  # standard deviation of weights at the beginning, as in GPT-2
 

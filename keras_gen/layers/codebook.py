@@ -5,8 +5,7 @@ from typing import NamedTuple
 import keras
 import tensorflow as tf
 
-from keras_gen.config import positive
-from keras_gen.errors import UsageError
+from keras_gen.errors import UsageError, positive
 
 SMOOTHING = 1e-5  # vectors that each code is taken to have had besides (Laplace): no code divides by zero
 GOLDEN = 0.6180339887498949

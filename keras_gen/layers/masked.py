@@ -5,7 +5,7 @@ import math
 import keras
 import numpy as np
 
-from keras_gen.config import choice, positive
+from keras_gen.errors import choice, positive
 
 KINDS = ("A", "B", "above", "vertical")
 

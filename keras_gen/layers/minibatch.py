@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_gen.config import positive
+from keras_gen.errors import positive
 
 FLOOR = 1e-8  # added to each variance: the root has no finite slope at 0
 

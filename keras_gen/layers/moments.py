@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_gen.config import positive
+from keras_gen.errors import positive
 
 RIDGE = 1e-5  # of the total variance, added to each: codes may fill fewer dimensions than they have
 

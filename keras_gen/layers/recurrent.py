@@ -6,8 +6,7 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from keras_gen.config import positive
-from keras_gen.errors import UsageError
+from keras_gen.errors import UsageError, positive
 
 
 def _gated(gates, cell):

@@ -3,7 +3,7 @@
 import keras
 import tensorflow as tf
 
-from keras_gen.config import positive
+from keras_gen.errors import positive
 
 
 class _Spectral:

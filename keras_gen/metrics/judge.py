@@ -13,14 +13,15 @@ import keras
 import numpy as np
 from keras import layers
 
-from keras_gen import data, files
+from keras_gen import data
+from keras_gen.callbacks.progress import ProgressLine
 from keras_gen.data import store
-from keras_gen.data.text import notice
+from keras_gen.data.examples import Examples
+from keras_gen.data.messages import notice
 from keras_gen.errors import UsageError, near_misses
-from keras_gen.feed import Examples
+from keras_gen.files import writing
 from keras_gen.images import from_uint8
 from keras_gen.metrics.checks import class_labels
-from keras_gen.progress import ProgressLine
 
 # Plain data, and a part of the cache's key: another recipe is another judge.
 RECIPE = {
@@ -107,8 +108,8 @@ class Judge:
         if judge is None:
             judge = cls.train(train, test, seed, recipe)
             try:
-                files.write(path, judge._bytes())
-            except files.WriteError as error:  # a judge is of use without its cache
+                writing.write(path, judge._bytes())
+            except writing.WriteError as error:  # a judge is of use without its cache
                 notice(f"the judge is not kept: {error}")
         return judge
 

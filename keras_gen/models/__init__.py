@@ -1,1 +1,1 @@
-"""One file, one class, one paper."""
+"""One file, one class, one paper; a family is a folder with its base."""

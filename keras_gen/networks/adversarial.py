@@ -6,10 +6,10 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_gen.draws import classes_of
 from keras_gen.layers import MinibatchStddev
 from keras_gen.networks import conv, mlp, resnet
 from keras_gen.networks.build import Laws, biased, dense, in_float32, labelled, network, normalized
+from keras_gen.signatures.draws import classes_of
 
 ARCHITECTURES = {"mlp": mlp, "conv": conv, "resnet": resnet}
 

@@ -8,9 +8,9 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_gen.draws import classes_of
 from keras_gen.errors import UsageError
 from keras_gen.layers import ConditionalBatchNormalization, SpectralConv2D, SpectralDense
+from keras_gen.signatures.draws import classes_of
 
 
 def network(make: Callable[..., keras.Model]) -> Callable[..., keras.Model]:

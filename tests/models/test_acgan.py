@@ -7,7 +7,7 @@ import tensorflow as tf
 from tiny import make, real_digits
 
 import keras_gen
-from keras_gen.batch import Batch
+from keras_gen.game.batch import Batch
 
 
 def small(**arguments):

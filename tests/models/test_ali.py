@@ -5,7 +5,7 @@ import tensorflow as tf
 from tiny import real_digits
 
 import keras_gen
-from keras_gen.batch import Batch
+from keras_gen.game.batch import Batch
 
 
 def small(architecture="mlp", **arguments):

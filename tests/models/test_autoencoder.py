@@ -147,7 +147,7 @@ def test_before_training_the_law_is_standard_normal(seeded):
 def test_a_compiled_sampler_follows_further_training(digits, tmp_path):
     """And so do saved and exported ones."""
     from export import onnx, tflite
-    from keras_gen.exported import open_file
+    from keras_gen.signatures.exported import open_file
 
     model = make("autoencoder")
     model.sample(2)

@@ -6,8 +6,8 @@ from tiny import real_digits
 
 import keras_gen
 from keras_gen import latent
-from keras_gen.batch import Batch
-from keras_gen.feed import Examples
+from keras_gen.data.examples import Examples
+from keras_gen.game.batch import Batch
 
 Z, X = 0.5, -0.8  # every latent, and every pixel of the real images
 G, E, A, B = 0.4, 0.7, -1.5, 0.6  # x = G z, z = E x, and the logit of a pair, A x + B z

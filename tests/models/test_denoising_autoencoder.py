@@ -6,9 +6,9 @@ from tiny import make, real_digits
 
 import keras_gen
 from keras_gen import metrics
-from keras_gen.batch import Batch
 from keras_gen.data import Examples
 from keras_gen.errors import UsageError
+from keras_gen.game.batch import Batch
 
 
 def untrained(**arguments):
@@ -61,7 +61,7 @@ def test_the_target_is_the_clean_image():
 def test_corruption_is_absent_everywhere_but_in_training(corruption, tmp_path):
     """With the same weights, a plain autoencoder gives the same losses, images and codes; and so do exported files."""
     from export import onnx
-    from keras_gen.exported import open_file
+    from keras_gen.signatures.exported import open_file
 
     images = np.tile(real_digits(32)[0], (1, 1, 1, 3))
     model = untrained(corruption=corruption, amount=0.9)

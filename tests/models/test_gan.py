@@ -9,9 +9,9 @@ from test_game import D, G, X, Z, game, moved, sigmoid, step
 from tiny import difference, make, real_digits
 
 import keras_gen
-from keras_gen.batch import Batch
 from keras_gen.errors import UsageError
-from keras_gen.random import UNTRUNCATED, truncated
+from keras_gen.game.batch import Batch
+from keras_gen.ops.random import UNTRUNCATED, truncated
 
 
 def softplus(x):
@@ -140,7 +140,7 @@ def test_samples_take_truncation_and_those_of_uniform_latents_do_not():
 
 def test_exported_files_truncate_alike(tmp_path):
     from export import onnx, tflite
-    from keras_gen.exported import open_file
+    from keras_gen.signatures.exported import open_file
 
     model = make("gan-injected", compiled=False)
     onnx.export(model, tmp_path)

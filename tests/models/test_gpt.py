@@ -13,9 +13,9 @@ from tiny import LETTERS, difference
 
 import keras_gen
 from export import onnx, tflite
-from keras_gen.decoding import chosen
 from keras_gen.errors import UsageError
-from keras_gen.exported import open_file
+from keras_gen.ops.decoding import chosen
+from keras_gen.signatures.exported import open_file
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "run_gpt_onnx.py"
 

@@ -8,9 +8,9 @@ from tiny import real_digits
 
 import keras_gen
 from keras_gen import latent
-from keras_gen.batch import Batch
-from keras_gen.feed import Examples
-from keras_gen.models.infogan import rank_correlation, slant_and_width
+from keras_gen.data.examples import Examples
+from keras_gen.game.batch import Batch
+from keras_gen.models.adversarial.infogan import rank_correlation, slant_and_width
 
 
 def small(architecture="mlp", **arguments):

@@ -6,7 +6,7 @@ from scipy.special import logsumexp
 from tiny import linear_gaussian
 
 import keras_gen
-from keras_gen.batch import Batch
+from keras_gen.game.batch import Batch
 
 
 class Known(keras_gen.IWAE):

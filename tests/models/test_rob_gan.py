@@ -6,9 +6,9 @@ from keras import layers
 from tiny import difference, everything, real_digits
 
 import keras_gen
-from keras_gen.batch import Batch
+from keras_gen.data.examples import Examples
 from keras_gen.errors import UsageError
-from keras_gen.feed import Examples
+from keras_gen.game.batch import Batch
 
 SIZES = {"image_shape": (8, 8, 1), "latent_dim": 3, "architecture": "mlp", "hidden": (16,), "n_critic": 1, "seed": 0}
 

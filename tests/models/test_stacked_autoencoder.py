@@ -5,9 +5,9 @@ from tiny import difference, make, real_digits, shared
 
 import keras_gen
 from keras_gen import metrics
-from keras_gen.batch import Batch
 from keras_gen.data import examples
 from keras_gen.errors import UsageError
+from keras_gen.game.batch import Batch
 
 LAYERS = ("layer_1", "layer_2", "layer_3")
 

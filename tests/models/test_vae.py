@@ -5,7 +5,7 @@ import tensorflow as tf
 from tiny import linear_gaussian, make, mnist
 
 import keras_gen
-from keras_gen.batch import Batch
+from keras_gen.game.batch import Batch
 from keras_gen.losses import gaussian_kl
 
 

@@ -7,8 +7,8 @@ import tensorflow as tf
 from tiny import make, real_digits
 
 import keras_gen
-from keras_gen.batch import Batch
 from keras_gen.errors import UsageError
+from keras_gen.game.batch import Batch
 
 
 def linear(pixels=4, **arguments):

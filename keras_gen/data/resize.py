@@ -1,0 +1,113 @@
+"""What every source does to its images: one size, one number of channels, uint8 or float32 in [-1, 1]."""
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from keras_gen.data.messages import brief
+from keras_gen.errors import UsageError
+
+MIXED_SIZE = (64, 64)  # for images of several sizes, when nobody asks for one
+_LUMA = np.array([19595, 38470, 7471])  # ITU-R 601, in units of 2**-16
+
+
+class Source(NamedTuple):
+    """One split of a data set, about to be read.
+
+    Its chunks are dicts of `image` (n, height, width, channels), already of the final shape and type, and `label` (n,).
+    """
+
+    name: str
+    classes: tuple[str, ...]
+    count: int
+    shape: tuple[int, int, int]
+    dtype: type
+    chunks: Callable[[], Iterator[dict[str, np.ndarray]]]
+    key: Mapping[str, object]  # what the content depends on: names the copy in the cache
+
+
+def request(
+    image_size: int | tuple[int, int] | None, channels: int | None
+) -> tuple[tuple[int, int] | None, int | None]:
+    """Checks the size and the number of channels that a caller asks for.
+
+    Args:
+        image_size: side, or (height, width), in pixels; None keeps the data's own.
+        channels: 1 (grey) or 3 (RGB); None keeps the data's own.
+
+    Returns:
+        (height, width) or None, and the channels.
+
+    Raises:
+        UsageError: neither of these.
+    """
+    if channels not in (None, 1, 3):
+        raise UsageError(f"channels is {brief(channels, 30)}; expected 1 (grey), 3 (RGB) or None (as the data has)")
+    if image_size is None:
+        return None, channels
+    size = (image_size, image_size) if isinstance(image_size, (int, np.integer)) else image_size
+    try:
+        height, width = size
+        if int(height) != height or int(width) != width or not (0 < height <= 2**14 and 0 < width <= 2**14):
+            raise ValueError
+    except (TypeError, ValueError):
+        raise UsageError(
+            f"image_size is {brief(image_size, 30)}; expected a side or (height, width) from 1 to {2**14:,}, or None"
+        ) from None
+    return (int(height), int(width)), channels
+
+
+def final_shape(
+    shape: tuple[int, int, int], size: tuple[int, int] | None, channels: int | None
+) -> tuple[int, int, int]:
+    """Returns the (height, width, channels) that `fit` gives to images of this shape."""
+    return (*(size or shape[:2]), channels or shape[2])
+
+
+def fit(images: np.ndarray, size: tuple[int, int] | None, channels: int | None) -> np.ndarray:
+    """Gives a stack of images the size and the channels asked for.
+
+    Args:
+        images: (n, height, width, 1 or 3), uint8, or float32 in [-1, 1].
+        size: (height, width) or None.
+        channels: 1, 3 or None.
+
+    Returns:
+        The images, of the same type.
+    """
+    if channels == 1 and images.shape[3] == 3:
+        images = _grey(images)
+    if size and images.shape[1:3] != size:
+        images = np.stack([_resize(image, size) for image in images])
+    if channels == 3 and images.shape[3] == 1:
+        images = np.repeat(images, 3, axis=3)
+    return images
+
+
+def _grey(images: np.ndarray) -> np.ndarray:
+    if images.dtype == np.uint8:
+        return ((images @ _LUMA + 2**15) >> 16).astype(np.uint8)[..., None]
+    return (images @ (_LUMA / 2**16).astype(np.float32))[..., None]
+
+
+def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Crops the center to the aspect ratio asked for, then resamples without aliasing."""
+    from PIL import Image
+
+    height, width = image.shape[:2]
+    scale = min(height / size[0], width / size[1])
+    tall, wide = size[0] * scale, size[1] * scale
+    left, top = (width - wide) // 2, (height - tall) // 2
+    box = (left, top, min(left + wide, width), min(top + tall, height))
+    # The mean over whole pixels is exact; between pixels, Pillow's bicubic filter widens as it shrinks.
+    whole = scale >= 1 and scale == int(scale)
+    filter_ = Image.Resampling.BOX if whole else Image.Resampling.BICUBIC
+
+    def resample(plane):
+        return np.asarray(Image.fromarray(plane).resize(size[::-1], filter_, box=box))
+
+    if image.dtype == np.uint8:
+        return resample(image[..., 0] if image.shape[2] == 1 else image).reshape(*size, image.shape[2])
+    planes = [resample(np.ascontiguousarray(image[..., channel])) for channel in range(image.shape[2])]
+    return np.clip(np.stack(planes, axis=-1), -1.0, 1.0)  # bicubic overshoots at edges

@@ -1,0 +1,1 @@
+"""How a model is trained: the players, the one step, `fit`, and what it asks of the data."""

@@ -1,0 +1,82 @@
+"""A model's configuration: its constructor's arguments, recorded, checked and turned into plain values and back."""
+
+import inspect
+from collections.abc import Mapping
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_gen.errors import UsageError, near_misses
+
+KERAS_ARGUMENTS = ("name", "dtype", "trainable")
+HALF_PRECISIONS = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
+
+
+def constructor_arguments(cls: type) -> tuple[str, ...]:
+    """Returns the names of all arguments that a model's constructor takes, inherited ones too.
+
+    Those in the class attribute `settled` of a class are not its own to take: it gives them to its parent itself.
+    """
+    settled = {name for base in cls.__mro__ for name in vars(base).get("settled", ())}
+    return tuple(name for name in _all_arguments(cls) if name not in settled)
+
+
+def _all_arguments(cls):
+    names: dict[str, None] = {}
+    for base in cls.__mro__[: cls.__mro__.index(keras.Model)]:
+        parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
+        passed_on = any(p.kind is p.VAR_KEYWORD for p in parameters)
+        names.update(dict.fromkeys(p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)))
+        if not passed_on:
+            return tuple(names)
+    return (*names, *KERAS_ARGUMENTS)
+
+
+def recorded(cls: type, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns the arguments of a constructor's call by name.
+
+    Raises:
+        UsageError: an argument that the constructor does not have; the message names the near misses.
+    """
+    known = constructor_arguments(cls)
+    for word in kwargs:
+        if word not in known:
+            raise UsageError(f"{cls.__name__} has no argument {word!r}; {near_misses(word, known)}")
+    signature = inspect.signature(cls.__init__)
+    given = dict(signature.bind_partial(None, *args, **kwargs).arguments)
+    rest = next((p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD), None)
+    extra = given.pop(rest, {})
+    given.pop(next(iter(signature.parameters)))
+    return {**given, **extra}
+
+
+def plain(value: Any) -> Any:
+    """Turns a constructor's argument into what JSON holds; layers and networks are serialized."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, (tuple, list)):
+        return [plain(item) for item in value]
+    if isinstance(value, (keras.layers.Layer, keras.dtype_policies.DTypePolicy)):
+        return keras.saving.serialize_keras_object(value)
+    return value
+
+
+def restored(value: Any, custom_objects: Mapping[str, type] | None = None) -> Any:
+    """Undoes `plain`."""
+    if isinstance(value, list):
+        return [restored(item, custom_objects) for item in value]
+    if isinstance(value, dict) and "class_name" in value:
+        return keras.saving.deserialize_keras_object(value, custom_objects)
+    return value
+
+
+def in_float32(config: Any, key: str = "") -> Any:
+    """Replaces every half-precision policy in a configuration."""
+    if isinstance(config, dict):
+        if config.get("class_name") == "DTypePolicy":
+            return in_float32(config["config"]["name"], "dtype")
+        return {name: in_float32(value, name) for name, value in config.items()}
+    if isinstance(config, (list, tuple)):
+        return [in_float32(value, key) for value in config]
+    return "float32" if key == "dtype" and config in HALF_PRECISIONS else config

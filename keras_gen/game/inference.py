@@ -1,0 +1,162 @@
+"""What a trained model does: samples, codes, reconstructions and densities, compiled, for any number of rows."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_gen.errors import UsageError, near_misses
+from keras_gen.game.batch import check_labels, check_shapes, check_values
+from keras_gen.signatures.draws import sample_inputs
+
+
+class Inference:
+    """Methods of a `GenerativeModel` that call its `signatures()`."""
+
+    def inference(self, name: str) -> keras.Model:
+        """Returns the network to sample, evaluate and export with: the moving average where there is one."""
+        return self.network(name, training=False)
+
+    def network(self, name: str, training: bool) -> keras.Model:
+        """Returns a network by its attribute: the trained one in training, otherwise its moving average, if any."""
+        average = None if training else getattr(self, f"ema_{name}", None)
+        return average if average is not None else getattr(self, name)
+
+    def sample(
+        self, n: int = 1, seed: int = 0, label: int | Sequence[int] | None = None, batch_size: int = 64, **inputs: Any
+    ) -> np.ndarray:
+        """Draws samples; the same seed gives the same ones, here and from an exported file.
+
+        Args:
+            n: how many.
+            seed: of `numpy.random.default_rng`, which draws the latents.
+            label: of a conditional model: one class or one for each; without it the classes in turn.
+            batch_size: how many are made at once.
+            **inputs: other inputs of the sampler that are not to be drawn, such as `truncation`: one value for all, or
+                one for each.
+
+        Returns:
+            float32 images (n, H, W, C) in [-1, 1], or what the model makes.
+        """
+        name, signature = next(
+            ((name, found) for name, found in self.signatures().items() if "sample" in found.meta), (None, None)
+        )
+        if signature is None:
+            raise UsageError(f"{type(self).__name__} has no law to sample from; use its {', '.join(self.signatures())}")
+        shapes = {key: spec.shape.as_list() for key, spec in signature.inputs.items()}
+        drawn = sample_inputs(shapes, signature.meta, n, seed, label, **inputs)
+        return self.run(name, batch_size, **drawn)[signature.meta["sample"]]
+
+    def run(self, name: str, batch_size: int = 64, /, **inputs: Any) -> dict[str, np.ndarray]:
+        """Calls one of `signatures()`, compiled, on any number of rows.
+
+        Args:
+            name: of the signature.
+            batch_size: rows computed at once.
+            **inputs: its inputs by name, arrays with one row for each example; or numbers, which hold for all rows.
+
+        Returns:
+            Its outputs by name.
+
+        Raises:
+            UsageError: no such signature, or an input that is missing, not known, or of another shape.
+        """
+        signatures = self.signatures()
+        if name not in signatures:
+            raise UsageError(f"{type(self).__name__} has no {name!r}; {near_misses(name, signatures)}")
+        arrays = _rows_for(signatures[name].inputs, name, inputs)
+        check_labels({key: arrays[key] for key in self.conditions() if key in arrays}, self)
+        call = self._compiled(name, signatures[name])
+        count = len(next(iter(arrays.values())))
+        parts = [
+            {key: value.numpy() for key, value in call({k: v[at : at + batch_size] for k, v in arrays.items()}).items()}
+            for at in range(0, count, batch_size)
+        ]
+        return parts[0] if len(parts) == 1 else {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
+
+    def encode(self, images: np.ndarray, batch_size: int = 64, **inputs: Any) -> np.ndarray:
+        """Returns the codes of images (n, H, W, C) in [-1, 1]: the first output of `encode`, a VAE's means."""
+        return next(iter(self.run("encode", batch_size, image=images, **inputs).values()))
+
+    def decode(self, latents: np.ndarray, batch_size: int = 64, **inputs: Any) -> np.ndarray:
+        """Returns the images (n, H, W, C) in [-1, 1] of codes, such as `encode` gives: the first output of `decode`."""
+        first = next(iter(self.signatures()["decode"].inputs)) if "decode" in self.signatures() else "latent"
+        return next(iter(self.run("decode", batch_size, **{first: latents}, **inputs).values()))
+
+    def reconstruct(self, images: np.ndarray, batch_size: int = 64, **inputs: Any) -> np.ndarray:
+        """Encodes images and decodes their codes; further inputs, such as `label`, go to both."""
+        return self.decode(self.encode(images, batch_size, **inputs), batch_size, **inputs)
+
+    def densities(
+        self,
+        log_density: Callable[..., tf.Tensor],
+        inputs: Mapping[str, Any],
+        *options: int,
+        seed: int = 0,
+        batch_size: int = 64,
+    ) -> np.ndarray:
+        """Returns log-densities of any number of rows: what a leaf's `log_prob` is made of.
+
+        Args:
+            log_density: `(batch, *options)` to nats (B,), compiled; it draws by `draws(training=False)`.
+            inputs: what `expects()` names: arrays with one row for each example; or numbers, which hold for all rows.
+            *options: whole numbers.
+            seed: of the draws.
+            batch_size: rows computed at once.
+
+        Returns:
+            float32 (n,).
+
+        Raises:
+            UsageError: an input that is missing, not known, of another shape or of another range.
+        """
+        given = {key: np.asarray(value) for key, value in inputs.items()}
+        known = self.expects()
+        arrays = {key: known[key] for key in known if key in given and given[key].ndim}
+        check_shapes({key: (None, *given[key].shape[1:]) for key in arrays}, arrays)
+        specs = {key: tf.TensorSpec(shape, given.get(key, np.float32(0)).dtype) for key, shape in known.items()}
+        batch = _rows_for(specs, "log_prob", given)
+        check_values(batch)
+        check_labels(batch, self)
+        self.test_seed_generator.state.assign([seed, 0])
+        if "log_prob" not in self._compiled_functions:
+            self._compiled_functions["log_prob"] = tf.function(log_density, reduce_retracing=True)
+        call, options = self._compiled_functions["log_prob"], [tf.constant(option) for option in options]
+        parts = [
+            call({key: value[at : at + batch_size] for key, value in batch.items()}, *options).numpy()
+            for at in range(0, len(next(iter(batch.values()))), batch_size)
+        ]
+        return np.concatenate(parts)
+
+    def _compiled(self, name, signature):
+        if name not in self._compiled_functions:
+            # A partial, not a lambda: TensorFlow counts tracings by code, and would warn of many models.
+            function = tf.function(functools.partial(_by_name, signature.fn), input_signature=[dict(signature.inputs)])
+            self._compiled_functions[name] = function
+        return self._compiled_functions[name]
+
+
+def _by_name(fn, inputs):
+    return fn(**inputs)
+
+
+def _rows_for(specs, name, inputs):
+    """Returns the inputs of a function as arrays of its types, with one number of rows."""
+    for key in inputs:
+        if key not in specs:
+            raise UsageError(f"{name!r} has no input {key!r}; {near_misses(key, specs)}")
+    arrays = {}
+    for key, spec in specs.items():
+        if key not in inputs:
+            raise UsageError(f"{name!r} takes {key!r}, which was not given; expected shape {tuple(spec.shape)}")
+        arrays[key] = np.asarray(inputs[key], spec.dtype.as_numpy_dtype)
+    count = max(len(value) for value in arrays.values() if value.ndim) if any(v.ndim for v in arrays.values()) else 0
+    for key, spec in specs.items():
+        if not arrays[key].ndim and len(spec.shape) == 1:
+            arrays[key] = np.repeat(arrays[key], count)
+        if len(arrays[key]) != count or not count or not spec.shape.is_compatible_with(arrays[key].shape):
+            raise UsageError(f"{key!r} has shape {arrays[key].shape}; {name!r} expects {tuple(spec.shape)}, n not 0")
+    return arrays

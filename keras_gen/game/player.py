@@ -1,0 +1,87 @@
+"""A player of the game: the networks that one optimizer may move, and the loss that it moves them down."""
+
+import types
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+
+from keras_gen.errors import UsageError, near_misses
+from keras_gen.game.batch import Batch
+
+
+class Player(NamedTuple):
+    """The networks that one optimizer may move, and the loss that it moves them down.
+
+    Args:
+        name: `"d"` gives `d_optimizer` and `d_loss`; `""` gives `optimizer` and `loss`.
+        networks: what this player may move, and nothing else.
+        loss: `(batch, training)` to a dict of scalars, each a mean over this replica's batch; their weighted sum is
+            minimized.
+        optimizer: makes the paper's optimizer, for a `compile()` without one.
+        terms: the terms of the loss that get a metric of their own, without their weight.
+        weights: the weight of a term in the sum, where it is not 1.
+        steps: updates in a round of the alternating rule, each on rows of its own.
+        replays: updates in each of those steps, all on its rows; they share the batch's `carried`.
+    """
+
+    name: str
+    networks: tuple
+    loss: Callable[[Batch, bool], dict[str, tf.Tensor]]
+    optimizer: Callable[[], keras.optimizers.Optimizer]
+    terms: tuple[str, ...] = ()
+    weights: Mapping[str, float] = types.MappingProxyType({})
+    steps: int = 1
+    replays: int = 1
+
+    def prefixed(self, word: str) -> str:
+        """Returns `d_word`, or `word` for the player without a name."""
+        return f"{self.name}_{word}" if self.name else word
+
+    @property
+    def variables(self) -> list:
+        """The trainable variables of the player's networks, each once."""
+        found = {id(v): v for network in self.networks for v in network.trainable_variables}
+        return list(found.values())
+
+
+def optimizers(
+    players: Sequence[Player], given: Mapping[str, Any], auto_scale_loss: bool
+) -> dict[str, keras.optimizers.Optimizer]:
+    """Returns the optimizer of each player, by the name of `compile`'s argument for it.
+
+    Args:
+        players: of the game.
+        given: what `compile` was given, by these names: an instance, a name, a configuration, or nothing.
+        auto_scale_loss: whether a player in `mixed_float16` scales its loss.
+
+    Raises:
+        UsageError: an argument that no player has, no optimizer, or one instance for two players.
+    """
+    known = [player.prefixed("optimizer") for player in players]
+    for word in given:
+        if word not in known:
+            raise UsageError(f"compile() has no argument {word!r} here; {near_misses(word, known)}")
+    instances = [id(choice) for choice in given.values() if isinstance(choice, keras.optimizers.Optimizer)]
+    if len(set(instances)) < len(instances):
+        raise UsageError("two players were given one optimizer instance; give each its own")
+    return {
+        name: _optimizer(player, given.get(name), auto_scale_loss) for name, player in zip(known, players, strict=True)
+    }
+
+
+def _optimizer(player, choice, auto_scale_loss):
+    try:
+        made = player.optimizer() if choice is None else keras.optimizers.get(choice)
+    except (ValueError, TypeError):
+        known = [name for name in dir(keras.optimizers) if name[0].isupper() and name != "Optimizer"]
+        raise UsageError(
+            f"{player.prefixed('optimizer')}={choice!r} is not an optimizer; {near_misses(str(choice), known)}"
+        ) from None
+    half = any(
+        layer.dtype_policy.name == "mixed_float16" for network in player.networks for layer in network._flatten_layers()
+    )
+    if half and auto_scale_loss and not isinstance(made, keras.optimizers.LossScaleOptimizer):
+        made = keras.optimizers.LossScaleOptimizer(made)
+    return made

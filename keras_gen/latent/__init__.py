@@ -1,0 +1,60 @@
+"""Walks through a latent space: the same on Keras models and on exported `.onnx` and `.tflite` files.
+
+Latents are arrays (..., d). The functions on them are plain numpy; `decoder` and `encoder` turn latents into images and
+images into latents, whatever holds the networks. Only Keras models have gradients, so that only they can `project`.
+"""
+
+from keras_gen.latent.moves import (
+    INTERPOLATIONS,
+    REACH,
+    arithmetic,
+    attribute_direction,
+    interpolate,
+    lerp,
+    manifold,
+    move,
+    quantiles,
+    slerp,
+    span,
+    style_grid,
+    traverse,
+)
+from keras_gen.latent.project import Projection, project
+from keras_gen.latent.sources import (
+    FILES,
+    Decoder,
+    Encoder,
+    autoencoder,
+    called,
+    decoder,
+    encoder,
+    opened,
+    reconstruct,
+)
+
+__all__ = [
+    "FILES",
+    "INTERPOLATIONS",
+    "REACH",
+    "Decoder",
+    "Encoder",
+    "Projection",
+    "arithmetic",
+    "attribute_direction",
+    "autoencoder",
+    "called",
+    "decoder",
+    "encoder",
+    "interpolate",
+    "lerp",
+    "manifold",
+    "move",
+    "opened",
+    "project",
+    "quantiles",
+    "reconstruct",
+    "slerp",
+    "span",
+    "style_grid",
+    "traverse",
+]

@@ -1,0 +1,1 @@
+"""Games of a generator against a discriminator."""

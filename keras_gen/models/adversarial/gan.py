@@ -1,0 +1,286 @@
+"""The generative adversarial network, and the game that its descendants play."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from keras_gen.errors import UsageError, choice, positive, widths
+from keras_gen.game.batch import Batch
+from keras_gen.game.model import GenerativeModel
+from keras_gen.game.player import Player
+from keras_gen.losses import ADVERSARIAL, mean
+from keras_gen.networks import adversarial as networks
+from keras_gen.networks.build import DISCRIMINATOR_NORMS, GENERATOR_NORMS, Laws, call, check_fit, input_shape
+from keras_gen.ops.augment import KINDS, augment
+from keras_gen.ops.penalties import lazily, r1
+from keras_gen.ops.random import UNTRUNCATED, drawn, truncated
+from keras_gen.signatures.draws import example_inputs
+from keras_gen.signatures.signature import Signature, signature
+
+
+@keras.saving.register_keras_serializable("keras_gen")
+class GAN(GenerativeModel):
+    """Generative adversarial network: your own two networks, or ready ones.
+
+    Args:
+        generator: a `keras.Model` from `{"latent": (B, latent_dim)}`, or from one plain tensor, to images (B, H, W, C)
+            in [-1, 1]. `None` makes one.
+        discriminator: a `keras.Model` from `{"image": (B, H, W, C)}`, or from one plain tensor, to logits (B, 1).
+        latent_dim: number of latent coordinates; read from an injected generator of named inputs, otherwise 100.
+        image_shape: (H, W, C) of the networks that are made, 28x28x1 by default; an injected generator tells it.
+        architecture: `"mlp"`, `"conv"` (as `DCGAN`) or `"resnet"` (as `SNGAN`), of the networks that are made.
+        hidden: widths of the generator's dense layers, which come first; the discriminator has them in reverse, at its
+            end. By default 256 and 512 (`"mlp"`), or none.
+        width: channels of the stage nearest to the image (`"conv"`), of the discriminator's maps (`"resnet"`).
+        norm: of the generator's layers, `"none"`, `"batch"`, `"sync_batch"` (statistics over all replicas) or, with
+            labels, `"conditional_batch"`.
+        discriminator_norm: `"none"`, `"batch"`, `"sync_batch"`, `"layer"` or `"spectral"`; by default as the
+            generator's.
+        dropout: share of the discriminator's hidden units that are left out in training, in [0, 1).
+        minibatch_stddev: show the discriminator how much the features vary in its batch.
+        adversarial: `"non_saturating"`, `"minimax"`, `"least_squares"`, `"wasserstein"` or `"hinge"`.
+        latent: law of the latents, `"normal"` or `"uniform"` on [-1, 1).
+        update: `"simultaneous"` (both losses on one forward pass) or `"alternating"` (Algorithm 1 of the paper).
+        n_critic: discriminator steps for each generator step, each on rows of its own; more than one alternates.
+        label_smoothing: what real images lack of being surely real, in [0, 0.5), with a cross-entropy loss.
+        r1: gamma of the gradient penalty on real images; 0 is none. It sees the discriminator as in inference.
+        r1_every: steps from one such penalty to the next, which counts as often.
+        augment: kinds of differentiable augmentation of all that the discriminator sees: `"color"`, `"translation"`,
+            `"cutout"`.
+        **kwargs: `ema`, `seed`, `name`, `dtype`.
+
+    Raises:
+        UsageError: a choice that does not exist, or networks that do not fit each other.
+
+    Example:
+        >>> model = keras_gen.GAN(image_shape=(8, 8, 1), latent_dim=16)
+        >>> model.compile()
+        >>> model.fit(images, epochs=1)
+        >>> model.sample(4, seed=0, truncation=0.7).shape  # without truncation, latents of the law itself
+        (4, 8, 8, 1)
+
+    Reference:
+        Goodfellow et al., "Generative Adversarial Nets", 2014, arXiv:1406.2661. Label smoothing: Salimans et al., 2016,
+        arXiv:1606.03498; minibatch deviation: Karras et al., 2017, arXiv:1710.10196; R1: Mescheder et al., 2018,
+        arXiv:1801.04406, lazy as in Karras et al., 2019, arXiv:1912.04958; augmentation: Zhao et al., 2020,
+        arXiv:2006.10738; truncation: Brock et al., 2018, arXiv:1809.11096, here by the inverse of the law.
+
+    Deviations: leaky ReLU and dropout in place of maxout, tanh in place of sigmoid, Adam in place of momentum SGD
+    (which the recipe for MNIST has, with the alternating rule).
+    """
+
+    averaged = ("generator",)
+
+    def __init__(
+        self,
+        generator: keras.Model | None = None,
+        discriminator: keras.Model | None = None,
+        latent_dim: int | None = None,
+        image_shape: Sequence[int] | None = None,
+        architecture: str = "mlp",
+        hidden: Sequence[int] | None = None,
+        width: int = 64,
+        norm: str = "none",
+        discriminator_norm: str | None = None,
+        dropout: float = 0.3,
+        minibatch_stddev: bool = False,
+        adversarial: str = "non_saturating",
+        latent: str = "normal",
+        update: str = "simultaneous",
+        n_critic: int = 1,
+        label_smoothing: float = 0.0,
+        r1: float = 0.0,
+        r1_every: int = 16,
+        augment: Sequence[str] = (),
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.adversarial = choice("adversarial", adversarial, ADVERSARIAL)
+        self.latent = choice("latent", latent, ("normal", "uniform"))
+        self.update = choice("update", update if n_critic == 1 else "alternating", ("simultaneous", "alternating"))
+        self.n_critic = positive("n_critic", n_critic)
+        if not 0 <= label_smoothing < 0.5 or label_smoothing and adversarial not in ("non_saturating", "minimax"):
+            raise UsageError(
+                f"label_smoothing is {label_smoothing} with {adversarial!r}; expected 0 to 0.5, and a cross-entropy"
+            )
+        if not r1 >= 0:
+            raise UsageError(f"r1 is {r1}; expected a weight of at least 0")
+        self.label_smoothing, self.r1, self.r1_every = label_smoothing, r1, positive("r1_every", r1_every)
+        self.augment = tuple(choice("augment", kind, KINDS) for kind in augment)
+
+        made = {"architecture": choice("architecture", architecture, networks.ARCHITECTURES)}
+        made |= {"hidden": None if hidden is None else widths("hidden", hidden)}
+        made |= {"width": positive("width", width), "dtype": self.dtype_policy}
+        choice("norm", norm, GENERATOR_NORMS)
+        if latent_dim is None:
+            latent_dim = ((generator and input_shape(generator, "latent")) or (100,))[-1]
+        self.latent_dim = positive("latent_dim", latent_dim)
+        if generator is None:
+            image_shape = tuple(image_shape or (28, 28, 1))
+            generator = networks.generator(laws=self.laws(), image_shape=image_shape, norm=norm, **made)
+        self.generator = generator
+        image = call(generator, example_of(self.laws()), training=False)
+        self.image_shape = tuple(image.shape[1:])
+        if image_shape is not None and tuple(image_shape) != self.image_shape:
+            raise UsageError(f"image_shape is {tuple(image_shape)}, but the generator makes {self.image_shape}")
+        if discriminator is None:
+            usual = "batch" if norm == "conditional_batch" else norm
+            discriminator = networks.discriminator(
+                image_shape=self.image_shape,
+                norm=choice("discriminator_norm", discriminator_norm or usual, DISCRIMINATOR_NORMS),
+                dropout=dropout,
+                minibatch_stddev=minibatch_stddev,
+                **made,
+                **self.judged(),
+            )
+        self.discriminator = discriminator
+        check_fit(discriminator, image)
+        self.build()
+
+    def call(self, inputs, training=False):
+        """Maps latents, or the generator's inputs by name, to images."""
+        generator = self.network("generator", training)
+        return call(generator, inputs if isinstance(inputs, dict) else {"latent": inputs}, training)
+
+    def players(self) -> tuple[Player, ...]:
+        """Returns the discriminator, then the generator."""
+        d, g = self.term_weights()
+        return (
+            Player("d", self.networks_of("d"), self.discriminator_loss, self.paper_optimizer, (*d,), d, self.n_critic),
+            Player("g", self.networks_of("g"), self.generator_loss, self.paper_optimizer, (*g,), g),
+        )
+
+    @staticmethod
+    def paper_optimizer() -> keras.optimizers.Optimizer:
+        """Returns the optimizer of a player for whom `compile` was given none."""
+        return keras.optimizers.Adam(2e-4, beta_1=0.5)
+
+    # --- what a variant changes --------------------------------------------------------------------------------------
+
+    def laws(self) -> Laws:
+        """Returns what the generator is given: name to shape and law. What a batch holds is not drawn."""
+        conditions = {name: ((None,), law) for name, law in self.conditions().items()}
+        return {"latent": ((None, self.latent_dim), self.latent), **conditions}
+
+    def judged(self) -> dict[str, Any]:
+        """Returns what a discriminator is made for, beside images and one logit: arguments of its function."""
+        return {}
+
+    def networks_of(self, player: str) -> tuple:
+        """Returns the networks, or layers, that a player moves."""
+        return (self.discriminator,) if player == "d" else (self.generator,)
+
+    def term_weights(self) -> tuple[dict[str, float], dict[str, float]]:
+        """Returns the weights of the further terms of both players' losses, discriminator first."""
+        return {"r1": self.r1} if self.r1 else {}, {}
+
+    def discriminator_terms(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+        """Returns the further terms of the discriminator's loss."""
+        if not self.r1:
+            return {}
+
+        def penalty():  # of the inference mode: inside a condition nothing may move, no running statistics either
+            return r1(lambda image: self.logit(self.judge(image, "r1", batch, False)), batch["image"])
+
+        every = self.r1_every if training else 1
+        return {"r1": lazily(penalty, every, self.d_optimizer.iterations)}
+
+    def generator_terms(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+        """Returns the further terms of the generator's loss."""
+        return {}
+
+    def generator_inputs(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """Returns what the generator sees of a batch that also holds what was drawn."""
+        return {name: batch[name] for name in self.laws()}
+
+    def discriminator_inputs(self, image: tf.Tensor, kind: str, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+        """Returns what the discriminator sees beside an image of a kind, such as `"real"` and `"fake"`."""
+        return {"image": image}
+
+    def logit(self, output: tf.Tensor) -> tf.Tensor:
+        """Returns the part of the discriminator's output that tells real from fake."""
+        return output
+
+    # --- losses ------------------------------------------------------------------------------------------------------
+
+    def discriminator_loss(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+        """Tells real images from fake ones."""
+        real = self.logit(self.judge(self.real(batch, training), "real", batch, training))
+        fake = self.logit(self.judge(self.fake(batch, training), "fake", batch, training))
+        loss = ADVERSARIAL[self.adversarial].discriminator(real, fake)
+        if self.label_smoothing and training:
+            loss += self.label_smoothing * mean(real)  # the cross-entropy is linear in its target
+        return {"adversarial": loss, **self.discriminator_terms(batch, training)}
+
+    def generator_loss(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+        """Makes fakes that pass for real."""
+        fake = self.logit(self.judge(self.fake(batch, training), "fake", batch, training))
+        return {"adversarial": ADVERSARIAL[self.adversarial].generator(fake), **self.generator_terms(batch, training)}
+
+    def real(self, batch: Batch, training: bool) -> tf.Tensor:
+        """Returns this step's real images (B, H, W, C)."""
+        return tf.cast(batch["image"], tf.float32)
+
+    def fake(self, batch: Batch, training: bool) -> tf.Tensor:
+        """Returns this step's generated images (B, H, W, C)."""
+        inputs = self.given(batch, training)
+        return batch.once("fake", lambda: call(self.network("generator", training), inputs, training))
+
+    def given(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+        """Returns the generator's inputs of this step: what the batch holds, and what was drawn once."""
+        rows = tf.shape(batch["image"])[0]
+        missing = [name for name in self.laws() if name not in batch]
+        found = {name: batch.once(name, lambda name=name: self.draw(name, rows, training)) for name in missing}
+        return self.generator_inputs({**batch, **found})
+
+    def judge(self, image: tf.Tensor, kind: str, batch: Batch, training: bool) -> tf.Tensor:
+        """Returns the discriminator's output for images of this step, `"real"` and `"fake"` ones computed once."""
+
+        def output():
+            seen = augment(image, self.augment, self.draws(training)) if self.augment and training else image
+            return call(self.discriminator, self.discriminator_inputs(seen, kind, batch, training), training)
+
+        return batch.once(f"{kind}_logits", output)
+
+    def draw(self, name: str, rows: tf.Tensor, training: bool) -> tf.Tensor:
+        """Draws an input of the generator after its law."""
+        shape, law = self.laws()[name]
+        return drawn(law, (rows, *shape[1:]), self.draws(training))
+
+    # --- signatures --------------------------------------------------------------------------------------------------
+
+    def signatures(self) -> dict[str, Signature]:
+        """Returns `generate`: latents, and what a variant adds, to images in [-1, 1].
+
+        Normal latents come with `truncation`, the largest of them in standard deviations; from 100 on there is none.
+        """
+        generator = self.inference("generator")
+        laws = dict(self.laws())
+        if self.latent == "normal":
+            laws["truncation"] = ((None,), f"constant {UNTRUNCATED:g}")
+        meta = {f"{name}.law": law for name, (_, law) in laws.items()}
+        meta |= {"sample": "image", "image.range": "[-1, 1]", "image.layout": "NHWC"}
+        shapes = {name: shape for name, (shape, _) in laws.items()}
+
+        def generate(latent, truncation=None, **given):
+            latent = latent if truncation is None else truncated(latent, truncation)
+            given = {name: tf.convert_to_tensor(value) for name, value in {"latent": latent, **given}.items()}
+            return {"image": tf.cast(call(generator, given, training=False), tf.float32)}
+
+        def example(n):
+            inputs = example_inputs(shapes, meta, n)
+            if "truncation" in inputs:
+                inputs["truncation"][1::2] = np.linspace(0.5, 2, n // 2)  # both ways are checked in an export
+            return inputs
+
+        return {"generate": signature(generate, shapes, meta)._replace(example=example)}
+
+
+def example_of(laws: Laws) -> dict[str, tf.Tensor]:
+    """Returns one row of a generator's inputs."""
+    meta = {f"{name}.law": law for name, (_, law) in laws.items()}
+    inputs = example_inputs({name: shape for name, (shape, _) in laws.items()}, meta, 1)
+    return {name: tf.constant(inputs[name]) for name in laws}

@@ -1,0 +1,1 @@
+"""A code, and a decoder that makes images of it."""

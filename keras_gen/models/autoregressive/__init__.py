@@ -1,0 +1,1 @@
+"""Each value given those before it: exact likelihoods."""

@@ -1,0 +1,51 @@
+"""What a trained model offers to the outside world: the only thing that the exporter knows of a model."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple
+
+from keras_gen.signatures.draws import example_inputs
+
+
+class Signature(NamedTuple):
+    """One inference function with named inputs and outputs.
+
+    No random operation is inside: latents, noise and labels are inputs, drawn by the caller after their laws.
+
+    Args:
+        fn: takes the inputs as keyword arguments and returns a dict of named tensors. Inference only.
+        inputs: name to `tf.TensorSpec` (float32 or int32; `None` is a dynamic dimension). Disjoint from the outputs'
+            names.
+        example: batch size to valid inputs, as a dict of arrays: for parity checks and int8 calibration.
+        meta: string to string. `"<input>.law"` says how an input is drawn (`keras_gen.draws`): `"normal"`,
+            `"uniform"`, `"classes 10"` or `"constant 1"`. `"sample"` names the output that is a sample; a signature
+            without it is not a sampler. `"<tensor>.range"`, `"<tensor>.layout"` and `"<tensor>.classes"` (names, comma
+            separated) describe tensors.
+        static_batch: the batch dimension is fixed when the file is made (recurrent networks on TFLite).
+        atol: largest absolute difference from Keras that an exported file may show.
+    """
+
+    fn: Callable[..., dict[str, Any]]
+    inputs: dict[str, Any]
+    example: Callable[[int], dict[str, Any]]
+    meta: Mapping[str, str] = {}
+    static_batch: bool = False
+    atol: float = 1e-4
+
+
+def signature(
+    fn: Callable[..., dict[str, Any]], shapes: Mapping[str, Sequence[int | None]], meta: Mapping[str, str], **more: Any
+) -> Signature:
+    """Makes a signature whose types and examples follow from the laws in its `meta`.
+
+    Args:
+        fn: as for `Signature`.
+        shapes: input name to shape, batch first. An input of classes is int32, all others are float32.
+        meta: as for `Signature`. Examples of an input without a law, an image, are uniform on [-1, 1].
+        **more: of `Signature`.
+    """
+    import tensorflow as tf
+
+    whole = [name for name in shapes if meta.get(f"{name}.law", "").startswith("classes ")]
+    inputs = {name: tf.TensorSpec(shape, tf.int32 if name in whole else tf.float32) for name, shape in shapes.items()}
+    return Signature(fn, inputs, partial(example_inputs, shapes, meta), meta, **more)
