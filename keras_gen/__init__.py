@@ -5,7 +5,9 @@ Everything is imported when first used, so that `import keras_gen` creates no Te
 
 import importlib
 
-from keras_gen.registry import MODELS, get, names
+from keras_gen.registry import classes
+from keras_gen.registry import get as get
+from keras_gen.registry import names as names
 
 __version__ = "0.1.0"
 
@@ -31,13 +33,11 @@ _MODULES = {
     "tokenizer": "keras_gen.tokenizer",
 }
 _NAMES = {
-    **{cls: module for module, cls in MODELS.values()},
     "GenerativeModel": "keras_gen.game.model",
     "Player": "keras_gen.game.player",
     "Signature": "keras_gen.signatures.signature",
     "load": "keras_gen.files.loading",
 }
-__all__ = ["get", "names", *_MODULES, *_NAMES]
 
 
 def __getattr__(name: str):
@@ -45,8 +45,12 @@ def __getattr__(name: str):
         return getattr(importlib.import_module(_NAMES[name]), name)
     if name in _MODULES:
         return importlib.import_module(_MODULES[name])
+    if name == "__all__":
+        return ["get", "names", *_MODULES, *_NAMES, *classes()]
+    if not name.startswith("_") and name in classes():  # of a model: its recipe names the module
+        return getattr(importlib.import_module(classes()[name]), name)
     raise AttributeError(f"module 'keras_gen' has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted(__getattr__("__all__"))

@@ -1,35 +1,12 @@
-"""The table of models: name to class, known without importing TensorFlow."""
+"""Which models there are: those that have a recipe. Known without importing TensorFlow."""
 
+import functools
 import importlib
+from collections.abc import Mapping
 from typing import Any
 
+from keras_gen import recipes
 from keras_gen.errors import UsageError, near_misses
-
-# name: (module, class). The class name is also what a saved file names, so a row is a file format.
-MODELS = {
-    "acgan": ("keras_gen.models.adversarial.acgan", "ACGAN"),
-    "ali": ("keras_gen.models.adversarial.ali", "ALI"),
-    "autoencoder": ("keras_gen.models.autoencoders.autoencoder", "Autoencoder"),
-    "beta_vae": ("keras_gen.models.autoencoders.beta_vae", "BetaVAE"),
-    "bigan": ("keras_gen.models.adversarial.bigan", "BiGAN"),
-    "cgan": ("keras_gen.models.adversarial.cgan", "CGAN"),
-    "conditional_vae": ("keras_gen.models.autoencoders.conditional_vae", "ConditionalVAE"),
-    "dcgan": ("keras_gen.models.adversarial.dcgan", "DCGAN"),
-    "denoising_autoencoder": ("keras_gen.models.autoencoders.denoising_autoencoder", "DenoisingAutoencoder"),
-    "gan": ("keras_gen.models.adversarial.gan", "GAN"),
-    "gpt": ("keras_gen.models.autoregressive.gpt", "GPT"),
-    "infogan": ("keras_gen.models.adversarial.infogan", "InfoGAN"),
-    "iwae": ("keras_gen.models.autoencoders.iwae", "IWAE"),
-    "pixel_cnn": ("keras_gen.models.autoregressive.pixel_cnn", "PixelCNN"),
-    "pixel_rnn": ("keras_gen.models.autoregressive.pixel_rnn", "PixelRNN"),
-    "rob_gan": ("keras_gen.models.adversarial.rob_gan", "RobGAN"),
-    "sngan": ("keras_gen.models.adversarial.sngan", "SNGAN"),
-    "stacked_autoencoder": ("keras_gen.models.autoencoders.stacked_autoencoder", "StackedAutoencoder"),
-    "vae": ("keras_gen.models.autoencoders.vae", "VAE"),
-    "vq_vae": ("keras_gen.models.autoencoders.vq_vae", "VQVAE"),
-    "wgan": ("keras_gen.models.adversarial.wgan", "WGAN"),
-    "wgan_gp": ("keras_gen.models.adversarial.wgan_gp", "WGANGP"),
-}
 
 # The modules that our classes were in when earlier versions wrote files: the table only grows.
 FORMER = {
@@ -61,7 +38,42 @@ FORMER = {
 
 def names() -> tuple[str, ...]:
     """Returns the names of all models, sorted."""
-    return tuple(sorted(MODELS))
+    return recipes.names()
+
+
+def class_path(name: str) -> tuple[str, str]:
+    """Returns module and class of a model's name.
+
+    The class's name is also what a saved file names: it is a file format.
+
+    Raises:
+        UsageError: no model has this name; the message names the near misses.
+    """
+    check_name(name)
+    module, _, attribute = recipes.read(name)["class"].rpartition(".")
+    return module, attribute
+
+
+def family(name: str) -> str:
+    """Returns the family of a model: the folder of its class."""
+    return recipes.read(name)["family"]
+
+
+@functools.cache
+def classes() -> Mapping[str, str]:
+    """Returns the names of all models' classes, and the modules that they are in."""
+    return {cls: module for module, cls in map(class_path, names())}
+
+
+def check_name(name: str) -> str:
+    """Returns a model's name.
+
+    Raises:
+        UsageError: no model has this name; the message names the near misses.
+    """
+    if name not in names():
+        raise UsageError(f"model {name!r} is not known; {near_misses(name, names())}")
+    return name
 
 
 def model_class(name: str) -> type:
@@ -70,9 +82,7 @@ def model_class(name: str) -> type:
     Raises:
         UsageError: no model has this name; the message names the near misses.
     """
-    if name not in MODELS:
-        raise UsageError(f"model {name!r} is not known; {near_misses(name, names())}")
-    module, attribute = MODELS[name]
+    module, attribute = class_path(name)
     return getattr(importlib.import_module(module), attribute)
 
 

@@ -2,18 +2,15 @@
 
 import argparse
 import json
-import operator
 import statistics
 from pathlib import Path
 from typing import Any
 
-from keras_gen import registry
+from keras_gen.cli import given
 from keras_gen.errors import DamagedError
 from keras_gen.files import writing
 from keras_gen.files.runs import RUNS
-from keras_gen.recipes import thresholds
-
-COMPARE = {"<=": operator.le, ">=": operator.ge}
+from keras_gen.recipes import COMPARE, thresholds
 
 
 def run(options: argparse.Namespace) -> int:
@@ -25,7 +22,7 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit code: 1 where a threshold of the recipe is missed.
     """
-    options.data = options.data or registry.model_class(options.name).usual_data
+    given.check(options)
     folder = Path(options.output or RUNS / "benchmarks" / options.name)
     reports = [_report(options, folder / f"seed-{seed}", seed) for seed in range(options.seeds)]
     result = summary(options.name, options.data, reports)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from keras_gen.cli.command import guarded
 from keras_gen.cli.parser import parse
+from keras_gen.errors import UsageError
 
 STOPPED = "stopped; give the same command again to go on"
 
@@ -27,6 +28,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             from keras_gen.cli import workers
 
             return workers.run(options, argv)
+        if options.command == "export":
+            raise UsageError("export is started as python -m keras_gen export RUN, or python -m export RUN")
         # Each command is a module of its name, and imports TensorFlow only where it must.
         return importlib.import_module(f"keras_gen.cli.{options.command}").run(options)
 

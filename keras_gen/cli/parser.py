@@ -5,6 +5,7 @@ import ast
 import difflib
 import math
 import re
+import sys
 from collections.abc import Sequence
 
 from keras_gen import __version__
@@ -27,9 +28,13 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         UsageError: an argument is missing, not known or of another type.
     """
     top, commands = _parser()
+    if not [word for word in argv if word != "--debug"]:
+        top.print_help(sys.stderr)
+        raise UsageError(f"no command was given; try {PROGRAM} list")
     options, rest = top.parse_known_args(argv)
     if rest:
         known = [name for action in commands[options.command]._actions for name in action.option_strings]
+        known = [name for name in known if name not in ("-h", "--help")]  # which is no way out
         near = difflib.get_close_matches(rest[0].partition("=")[0], known, n=2)
         hint = f"did you mean {' or '.join(near)}?" if near else f"see {PROGRAM} {options.command} --help"
         raise UsageError(f"argument {_cut(rest[0])} is not known; {hint}")
@@ -48,6 +53,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
         ("evaluate", _evaluate, "Measures a trained model on real images that it was not trained on."),
         ("benchmark", _benchmark, "Trains a model by its recipe with several seeds, and evaluates each run."),
         ("explore", _explore, "Draws pictures of a trained model's latent space."),
+        ("export", None, "Writes ONNX and TFLite files that were read back and agree with Keras."),
     ):
         command = commands.add_parser(name, help=text, description=text, allow_abbrev=False)
         if add:
@@ -73,15 +79,21 @@ def _train(command) -> None:
     until("--steps", type=_count, metavar="N", help=length.format("train steps"))
     add("--batch-size", type=_count, metavar="N", help="images for one update (default: the model's recipe)")
     rate = "of all optimizers, or d=X,g=Y for some players (default: the paper's)"
-    add("--learning-rate", type=_rates, metavar="X", help=rate)
+    add("--learning-rate", "--lr", type=_rates, metavar="X", help=rate)
     devices = "auto (default), one, mirrored (all GPUs of this machine), multi_worker (TF_CONFIG, Slurm) or tpu"
     add("--strategy", default="auto", choices=STRATEGIES, metavar="NAME", help=devices)
     add("--replicas", type=_count, metavar="N", help="of mirrored: so many GPUs or, without one, logical CPUs")
     many = "start N processes on this machine and train in all of them together; the batch is split among them"
     add("--workers", type=_count, metavar="N", help=many)
-    add("--precision", default="float32", choices=PRECISIONS, metavar="POLICY", help=", ".join(PRECISIONS))
+    add("--precision", choices=PRECISIONS, metavar="POLICY", help=f"{', '.join(PRECISIONS)} (default: float32)")
     setting = "an argument of the model's constructor, such as latent_dim=64; may be repeated"
     add("--set", action="append", default=[], type=_pair, metavar="KEY=VALUE", dest="settings", help=setting)
+    add(
+        "--recipe",
+        metavar="FILE",
+        help="a .toml file in place of the model's recipe, of which it may be a changed copy",
+    )
+    add("--like", metavar="RUN", help="train as another run of this model was trained; what is given here goes first")
     add("--init-from", metavar="RUN", help="begin with the weights of another run of this model")
     add(
         "--seed", type=_seed, default=0, metavar="N", help="of the weights, the data's order and all draws (default: 0)"

@@ -1,7 +1,6 @@
 """What a run is made of: constructor arguments, data, batch size, optimizers, and how long it lasts."""
 
 import argparse
-import ast
 import copy
 import functools
 import inspect
@@ -12,6 +11,7 @@ from typing import Any, NamedTuple
 import keras
 
 from keras_gen import registry
+from keras_gen.cli import given
 from keras_gen.data import Examples, examples, texts
 from keras_gen.errors import UsageError, near_misses
 from keras_gen.files.runs import find_model
@@ -19,11 +19,7 @@ from keras_gen.files.writing import shown
 from keras_gen.game.batch import check_shapes
 from keras_gen.game.config import KERAS_ARGUMENTS, constructor_arguments
 from keras_gen.game.model import GenerativeModel
-from keras_gen.recipes import recipe
 from keras_gen.tokenizer import Tokenizer
-
-ELSEWHERE = {"seed": "--seed", "dtype": "--precision"}
-NETWORKS = ("generator", "discriminator", "encoder")  # a command line cannot hold one
 
 
 class Job(NamedTuple):
@@ -49,11 +45,10 @@ def job(options: argparse.Namespace) -> Job:
         UsageError: an argument that the model does not have, or data that do not fit it.
     """
     cls = registry.model_class(options.name)
-    given = _given(cls, options.settings)
-    options.data = options.data or cls.usual_data
-    read = _text_reader(cls, given, options) if "tokenizer" in constructor_arguments(cls) else _image_reader(options)
-    usual = recipe(options.name, options.data)
-    chosen = {**usual.get("settings", {}), **given}
+    given.check(options)
+    read = _text_reader(cls, options) if "tokenizer" in constructor_arguments(cls) else _image_reader(options)
+    usual = given.usual(options)
+    chosen = {**usual.get("settings", {}), **given.arguments(options.name, options.settings)}
     data = read(options.split, chosen)
     validation = read("test", chosen) if options.validate else None
     arguments = {**chosen, **_of_text(data)} if data.tokenizer else {**_of_data(cls, data), **chosen}
@@ -80,7 +75,7 @@ def _image_reader(options):
     return lambda split, settings: examples(options.data, split, **size)
 
 
-def _text_reader(cls, given, options):
+def _text_reader(cls, options):
     """Returns the function of a split and the model's settings to rows of tokens."""
     if options.image_size or options.channels:
         raise UsageError(f"--image-size and --channels are of images; {options.name} takes text")
@@ -110,33 +105,6 @@ def _of_text(data):
     return {"vocabulary": data.tokenizer.size, "tokenizer": data.tokenizer.state}
 
 
-def _given(cls, pairs):
-    """Parses `--set`."""
-    known = [name for name in constructor_arguments(cls) if name not in (*ELSEWHERE, *KERAS_ARGUMENTS, *NETWORKS)]
-    given = {}
-    for key, text in pairs:
-        if key in ELSEWHERE:
-            raise UsageError(f"--set {key}=... is not how to choose it; give {ELSEWHERE[key]}")
-        if key not in known:
-            raise UsageError(f"--set {key}: {cls.__name__} has no argument {key!r}; {near_misses(key, known)}")
-        try:
-            given[key] = ast.literal_eval(text)
-        except (ValueError, SyntaxError, MemoryError, RecursionError):
-            given[key] = text
-        _check_type(key, text, given[key], _defaults(cls).get(key))
-    return given
-
-
-def _check_type(key, text, value, default):
-    """Compares a value with the constructor's default, where that tells the type."""
-    number = isinstance(default, (int, float))
-    fits = {int: (int, float), float: (int, float), str: str, tuple: (tuple, list)}.get(type(default), object)
-    if not isinstance(value, fits):
-        expected = "a number" if number else "a list" if isinstance(default, tuple) else "text"
-        example = str(list(default) if isinstance(default, tuple) else default).replace(" ", "")
-        raise UsageError(f"--set {key}={shown(text, 40)} is of another type; expected {expected}, such as {example}")
-
-
 def _of_data(cls, data):
     """Returns the constructor arguments that follow from the data."""
     follows = {"image_shape": list(data.arrays["image"].shape[1:])}
@@ -148,7 +116,7 @@ def _of_data(cls, data):
 
 def _configuration(cls, arguments):
     """Returns the arguments with the constructor's defaults, as JSON holds them."""
-    hidden = (*ELSEWHERE, *KERAS_ARGUMENTS, *NETWORKS)
+    hidden = (*given.ELSEWHERE, *KERAS_ARGUMENTS, *given.INJECTED)
     known = constructor_arguments(cls)
     usual = {name: value for name, value in _defaults(cls).items() if name in known and name not in hidden}
     return json.loads(json.dumps({**usual, **arguments}, default=str, sort_keys=True))

@@ -9,8 +9,7 @@ import warnings
 from collections.abc import Iterator
 from typing import Any
 
-from keras_gen import registry
-from keras_gen.cli import libraries
+from keras_gen.cli import given, libraries
 from keras_gen.errors import UsageError
 from keras_gen.files.runs import RUNS, called
 from keras_gen.files.writing import shown
@@ -25,9 +24,8 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit code.
     """
-    if options.name not in registry.names():
-        registry.model_class(options.name)  # raises, before TensorFlow is imported
-    libraries.start(options.debug)
+    given.check(options)
+    libraries.start(options.debug, told=True)
     from keras_gen import distribution, terminal
     from keras_gen.cli.folder import Folder
 
@@ -302,7 +300,7 @@ class Training:
         where = f"step {self.keeper.steps_done}" + (f" of {self.stage}" if self.stage else "")
         print(f"finished at {where} after {self.took()}: {shown(path / 'model.keras')}")
         print(f"next: python -m keras_gen sample {name}")
-        print(f"      python -m export.onnx {name}", flush=True)
+        print(f"      python -m keras_gen export {name}", flush=True)
 
     def took(self) -> str:
         """Returns the time since training began."""

@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from keras_gen import registry
+from keras_gen.cli import given
 from keras_gen.errors import UsageError
 
 TOGETHER = 15.0  # seconds in which workers end by themselves after the first has
@@ -29,8 +29,7 @@ def run(options: argparse.Namespace, argv: Sequence[str]) -> int:
     Returns:
         The exit code: of the first worker that failed, otherwise 0.
     """
-    if options.name not in registry.names():
-        registry.model_class(options.name)  # raises, in this process and once
+    given.check(options)  # in this process and once
     if options.strategy not in ("auto", "multi_worker") or options.replicas:
         raise UsageError("--workers trains with strategy multi_worker; leave --strategy and --replicas out")
     if os.environ.get("TF_CONFIG"):

@@ -1,7 +1,5 @@
 """From a name or a path to examples."""
 
-import contextlib
-import difflib
 import os
 from pathlib import Path
 from typing import Any
@@ -12,6 +10,7 @@ from keras_gen.data import digits, folder, npz, resize, store, texts, tfds
 from keras_gen.data.examples import Examples
 from keras_gen.data.messages import brief, notice, plain
 from keras_gen.errors import UsageError
+from keras_gen.files import sets
 from keras_gen.files.writing import shown
 
 
@@ -123,26 +122,10 @@ def _source(name_or_path, split, size, channels) -> resize.Source:
         raise UsageError(
             f"cannot read {shown(path)}: {plain(error.strerror, 40)}; expected an .npz or a folder"
         ) from error
-    if not isinstance(name_or_path, str) or path.suffix == ".npz" or not tfds.NAME.fullmatch(text):
-        raise _missing(path)
+    if not isinstance(name_or_path, str) or path.suffix == ".npz" or not sets.NAME.fullmatch(text):
+        raise sets.missing(path)
     if tfds.knows(text):
         return tfds.source(text, split, size, channels)
     if not bare:
-        raise _missing(path)
-    near = difflib.get_close_matches(text.split(":")[0], [digits.NAME, *tfds.names()], n=2, cutoff=0.6)
-    hint = f"did you mean {' or '.join(map(repr, near))}?" if near else "see tensorflow-datasets' catalog for names"
-    raise UsageError(
-        f"no data set {brief(text, 40)}; expected 'digits', a tensorflow-datasets name, an .npz or a folder: "
-        f"{plain(hint, 70)}"
-    )
-
-
-def _missing(path: Path) -> UsageError:
-    parent = path.parent
-    if not parent.is_dir():
-        return UsageError(f"no file {shown(path)}: no folder {shown(parent, 50)}; give an .npz or a folder")
-    near = []
-    with contextlib.suppress(OSError):
-        near = difflib.get_close_matches(path.name, os.listdir(parent), n=1)
-    hint = f": did you mean {brief(near[0], 40)}?" if near else "; give an .npz file or a folder of images"
-    return UsageError(f"no file {shown(path)}{hint}")
+        raise sets.missing(path)
+    raise sets.unknown(text)

@@ -17,10 +17,10 @@ import numpy as np
 from keras_gen.data import resize
 from keras_gen.data.messages import brief, choose_split, notice, plain
 from keras_gen.errors import DamagedError, UsageError
+from keras_gen.files.sets import NAME, data_dir, prepared
 from keras_gen.files.writing import shown
 from keras_gen.terminal import Progress
 
-NAME = re.compile(r"[A-Za-z]\w{0,79}(/[\w+.-]+)?(:(\d+|\*)(\.(\d+|\*)){2})?")
 FIRST_BYTE = 8.0  # seconds: without a network, the library itself tries for minutes
 STALL = 120.0  # seconds without a byte, or work, once some have come
 _BATCH = 256
@@ -54,12 +54,7 @@ def knows(name: str) -> bool:
     if not match:
         return False
     stem = re.split("[/:]", name)[0]
-    return stem in names() or any(Path(data_dir(), stem).glob("**/dataset_info.json"))
-
-
-def data_dir() -> str:
-    """Returns the folder of tensorflow-datasets: `TFDS_DATA_DIR`, by default `~/tensorflow_datasets`."""
-    return os.path.expanduser(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets")
+    return stem in names() or prepared(stem)
 
 
 def source(name: str, split: str, size: tuple[int, int] | None, channels: int | None) -> resize.Source:

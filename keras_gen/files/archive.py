@@ -15,9 +15,9 @@ import zipfile
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, NoReturn
 
+from keras_gen import registry
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.files.writing import shown
-from keras_gen.registry import FORMER, MODELS
 
 _WEIGHTS = "model.weights.h5"
 _MEMBERS = {"metadata.json": 1 << 16, "config.json": 1 << 24, _WEIGHTS: 1 << 50}  # member: most bytes
@@ -226,7 +226,7 @@ class _Config:
     def __init__(self, classes: Iterable[str], custom_objects: Mapping[str, Any]):
         import keras
 
-        self.ours = {name: module for module, name in MODELS.values()}
+        self.ours = registry.classes()
         self.custom = custom_objects
         self.layers = set(classes)
         self.registered = keras.saving.get_custom_objects()
@@ -293,7 +293,7 @@ class _Config:
 
     def _modules(self, name: str) -> tuple[str | None, ...]:
         """Returns the modules that a class of ours is in, and was in."""
-        return (self.ours.get(name), _OPTIMIZERS.get(name), *FORMER.get(name, ()))
+        return (self.ours.get(name), _OPTIMIZERS.get(name), *registry.FORMER.get(name, ()))
 
     def _trusted(self, node: dict[str, Any]) -> bool:
         """Tells whether Keras would resolve an object to one that the caller passed."""

@@ -1,5 +1,6 @@
 """Reads saved models: a file is data, checked before anything is built from it."""
 
+import importlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -31,9 +32,9 @@ def load(source: str | Path, custom_objects: Mapping[str, type] | None = None) -
     """
     path = find_model(source)
     config = archive.check(path, custom_objects=custom_objects)
-    for name, (_, cls) in registry.MODELS.items():
-        if cls == config["class_name"]:
-            registry.model_class(name)
+    module = registry.classes().get(config["class_name"])
+    if module:
+        importlib.import_module(module)  # registers the class
     try:
         with archive.limited(path):
             return keras.saving.load_model(path, custom_objects=dict(custom_objects or {}), safe_mode=True)

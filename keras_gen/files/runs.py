@@ -6,7 +6,7 @@ from keras_gen.errors import UsageError, near_misses
 from keras_gen.files.writing import shown
 
 RUNS = Path("saved_models")
-MODEL = "model.keras"
+MODEL, CARD = "model.keras", "card.json"
 SUFFIXES = (".keras", ".onnx", ".tflite")
 
 
@@ -30,7 +30,7 @@ def find(source: str | Path) -> Path:
         if (folder / MODEL).is_file():
             return folder / MODEL
     for folder in (RUNS / path, path):
-        if (folder / "card.json").is_file():
+        if (folder / CARD).is_file():
             raise UsageError(f"run {shown(folder)} has no {MODEL} yet: it is written after the first epoch; train on")
     if path.is_file():
         raise UsageError(f"{shown(source)} is not a trained model; expected a .keras, .onnx or .tflite file")
@@ -58,3 +58,17 @@ def find_model(source: str | Path) -> Path:
 def called(folder: Path) -> str:
     """Returns what a command calls the run in this folder: its name, if it lies in `saved_models`."""
     return folder.name if folder.parent == RUNS else str(folder)
+
+
+def find_folder(source: str | Path) -> Path:
+    """Returns the folder of a run, finished or not: that of its name first, as `find` does.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for folder in (RUNS / source, Path(source)):
+        if (folder / CARD).is_file():
+            return folder
+    runs = sorted(found.parent.name for found in RUNS.glob(f"*/{CARD}"))
+    hint = near_misses(str(source), runs) if runs else f"{RUNS} holds no run"
+    raise UsageError(f"no run {shown(source, 60)!r} with a {CARD}; {hint}")
