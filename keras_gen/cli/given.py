@@ -57,7 +57,9 @@ def usual(options: argparse.Namespace) -> dict[str, Any]:
     """
     card = _card(options)
     if not card:
-        return recipes.recipe(options.name, options.data, getattr(options, "recipe", None))
+        found = recipes.recipe(options.name, options.data, getattr(options, "recipe", None))
+        _check_settings(options.name, found.get("settings", {}))
+        return found
     identity = card["identity"]
     old = identity["configuration"]
     settings = {name: value for name, value in old.items() if name not in FOLLOWING}
@@ -79,34 +81,46 @@ def arguments(name: str, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
     Raises:
         UsageError: an argument that the model does not have, or a value of another type.
     """
-    cls, module = registry.class_path(name)[1], declared.of_model(name)
-    defaults = {key: value for key, value in module.arguments().items() if key not in (*ELSEWHERE, *INJECTED)}
+    cls, defaults = registry.class_path(name)[1], _defaults(name)
     given = {}
     for key, text in pairs:
         if key in ELSEWHERE:
             raise UsageError(f"--set {key}=... is not how to choose it; give {ELSEWHERE[key]}")
         if key not in defaults:
             if key in OF_SAMPLE:
-                raise UsageError(
-                    f"--set {key} is for drawing samples: give it to sample, as in sample RUN --set {key}=..."
-                )
+                raise UsageError(f"--set {key} is for drawing samples; give it to: python -m keras_gen sample RUN")
             raise UsageError(f"--set {key}: {cls} has no argument {key!r}; {near_misses(key, defaults)}")
         try:
             given[key] = ast.literal_eval(text)
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             given[key] = text
-        _check_type(key, text, given[key], defaults[key])
+        _check_type(f"--set {key}={shown(text, 40)}", given[key], defaults[key])
     return given
 
 
-def _check_type(key, text, value, default):
+def _defaults(name):
+    """Returns the arguments that can be given as text, with their defaults."""
+    return {key: one for key, one in declared.of_model(name).arguments().items() if key not in (*ELSEWHERE, *INJECTED)}
+
+
+def _check_settings(name, settings):
+    """Looks at the arguments that a recipe names."""
+    defaults = _defaults(name)
+    for key, value in settings.items():
+        if key not in defaults:
+            raise UsageError(f"the recipe of {name} sets {key!r}, which it has not; {near_misses(key, defaults)}")
+        if value is not None:
+            _check_type(f"{key} = {shown(str(value), 40)} in the recipe of {name}", value, defaults[key])
+
+
+def _check_type(what, value, default):
     """Compares a value with the constructor's default, where that tells the type."""
     number = isinstance(default, (int, float))
     fits = {int: (int, float), float: (int, float), str: str, tuple: (tuple, list)}.get(type(default), object)
     if not isinstance(value, fits):
         expected = "a number" if number else "a list" if isinstance(default, tuple) else "text"
         example = str(list(default) if isinstance(default, tuple) else default).replace(" ", "")
-        raise UsageError(f"--set {key}={shown(text, 40)} is of another type; expected {expected}, such as {example}")
+        raise UsageError(f"{what} is of another type; expected {expected}, such as {example}")
 
 
 def _card(options):

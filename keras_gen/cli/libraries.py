@@ -15,8 +15,9 @@ def start(debug: bool = False, told: bool = False) -> None:
         debug: let the libraries' messages through.
         told: say it elsewhere, too, as one line of a log.
     """
-    erased = sys.stderr.isatty() and not debug
-    if erased or told:
+    there = "tensorflow" in sys.modules  # a program of its own has loaded it
+    erased = sys.stderr.isatty() and not debug and not there
+    if erased or told and not there:
         print(SAID, end="" if erased else "\n", file=sys.stderr, flush=True)
     with terminal.hold(debug):
         import keras  # noqa: F401
