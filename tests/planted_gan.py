@@ -13,12 +13,12 @@ class Bug(NamedTuple):
     laws: tuple[str, ...]  # below tests
 
 
-LAYERS = "test_layers.py::test_"
-AUGMENT = "test_augment.py::test_"
-PENALTIES = "test_penalties.py::test_"
-GAME = "test_game.py::test_"
-GAN, CGAN, ACGAN = (f"models/test_{name}.py::test_" for name in ("gan", "cgan", "acgan"))
-WGAN, WGANGP, SNGAN = (f"models/test_{name}.py::test_" for name in ("wgan", "wgan_gp", "sngan"))
+LAYERS = "layers/test_layers.py::test_"
+AUGMENT = "ops/test_augment.py::test_"
+PENALTIES = "ops/test_penalties.py::test_"
+GAME = "game/test_game.py::test_"
+GAN, CGAN, ACGAN = (f"models/adversarial/test_{name}.py::test_" for name in ("gan", "cgan", "acgan"))
+WGAN, WGANGP, SNGAN = (f"models/adversarial/test_{name}.py::test_" for name in ("wgan", "wgan_gp", "sngan"))
 CONTRACT = "test_contract.py::test_"
 BUGS = (
     Bug(
@@ -301,63 +301,71 @@ BUGS = (
         "models/adversarial/infogan.py",
         'self.read(batch.once("fake_logits", None))',
         'self.read(call(self.discriminator, {"image": tf.stop_gradient(self.fake(batch, training))}, training))',
-        ("models/test_infogan.py::test_information_moves_generator_and_features_by_its_weight",),
+        ("models/adversarial/test_infogan.py::test_information_moves_generator_and_features_by_its_weight",),
     ),
     Bug(
         "InfoGAN: the discriminator's player moves the head",
         "models/adversarial/infogan.py",
         "return tuple(layer for layer in self.discriminator.layers if layer not in head)",
         "return (self.discriminator,)",
-        ("models/test_infogan.py::test_the_generators_player_moves_the_head_and_the_discriminators_all_below_it",),
+        (
+            "models/adversarial/test_infogan.py::test_the_generators_player_moves_the_head_and_the_discriminators_all_below_it",
+        ),
     ),
     Bug(
         "InfoGAN: the information does not shape the features",
         "models/adversarial/infogan.py",
         "{**d, **codes}, {**g, **codes}",
         "{**d, **{name: 0.0 for name in codes}}, {**g, **codes}",
-        ("models/test_infogan.py::test_information_moves_generator_and_features_by_its_weight",),
+        ("models/adversarial/test_infogan.py::test_information_moves_generator_and_features_by_its_weight",),
     ),
     Bug(
         "InfoGAN: Q reads codes of another draw",
         "models/adversarial/infogan.py",
         "given = self.given(batch, training)\n        logits",
         'given = self.given(Batch(image=batch["image"]), training)\n        logits',
-        ("models/test_infogan.py::test_bound_begins_at_zero_and_ends_below_the_entropy",),
+        ("models/adversarial/test_infogan.py::test_bound_begins_at_zero_and_ends_below_the_entropy",),
     ),
     Bug(
         "InfoGAN: standard deviation in place of the variance",
         "models/adversarial/infogan.py",
         'gaussian_log_likelihood(given["code"], means, log_variance)',
         'gaussian_log_likelihood(given["code"], means, 2 * log_variance)',
-        ("models/test_infogan.py::test_losses_by_hand",),
+        ("models/adversarial/test_infogan.py::test_losses_by_hand",),
     ),
     Bug(
         "BiGAN: pair (x, z')",
         "models/adversarial/bigan.py",
         'if kind == "fake" else self.code(batch, training)',
         'if kind == "fake" or kind == "real" else self.code(batch, training)',
-        ("models/test_bigan.py::test_discriminator_sees_images_with_their_codes_and_latents_with_their_images",),
+        (
+            "models/adversarial/test_bigan.py::test_discriminator_sees_images_with_their_codes_and_latents_with_their_images",
+        ),
     ),
     Bug(
         "BiGAN: codes of generated images",
         "models/adversarial/bigan.py",
         "self.inferred(self.real(batch, training), training)",
         "self.inferred(self.fake(batch, training), training)",
-        ("models/test_bigan.py::test_discriminator_sees_images_with_their_codes_and_latents_with_their_images",),
+        (
+            "models/adversarial/test_bigan.py::test_discriminator_sees_images_with_their_codes_and_latents_with_their_images",
+        ),
     ),
     Bug(
         "BiGAN: the encoder helps the discriminator",
         "models/adversarial/bigan.py",
         "else -real",
         "else real",
-        ("models/test_bigan.py::test_generator_and_encoder_pass_their_pairs_for_the_others[non_saturating]",),
+        (
+            "models/adversarial/test_bigan.py::test_generator_and_encoder_pass_their_pairs_for_the_others[non_saturating]",
+        ),
     ),
     Bug(
         "BiGAN: the encoder stands still",
         "models/adversarial/bigan.py",
         '((self.encoder,) if player == "g" else ())',
         "()",
-        ("models/test_bigan.py::test_generator_and_encoder_pass_their_pairs_for_the_others[hinge]",),
+        ("models/adversarial/test_bigan.py::test_generator_and_encoder_pass_their_pairs_for_the_others[hinge]",),
     ),
     Bug(
         "ALI: the mean in place of a draw",
@@ -365,8 +373,8 @@ BUGS = (
         'tf.exp(0.5 * inferred["log_variance"]) * noise',
         "0.0 * noise",
         (
-            "models/test_ali.py::test_code_is_mean_plus_sigma_times_noise",
-            "models/test_ali.py::test_gradient_reaches_mean_and_log_variance_with_the_right_sign",
+            "models/adversarial/test_ali.py::test_code_is_mean_plus_sigma_times_noise",
+            "models/adversarial/test_ali.py::test_gradient_reaches_mean_and_log_variance_with_the_right_sign",
         ),
     ),
     Bug(
@@ -374,35 +382,35 @@ BUGS = (
         "models/adversarial/ali.py",
         'tf.exp(0.5 * inferred["log_variance"])',
         'tf.exp(inferred["log_variance"])',
-        ("models/test_ali.py::test_code_is_mean_plus_sigma_times_noise",),
+        ("models/adversarial/test_ali.py::test_code_is_mean_plus_sigma_times_noise",),
     ),
     Bug(
         "Rob-GAN: wrong sign",
         "ops/attacks.py",
         "tf.clip_by_value(changed + step *",
         "tf.clip_by_value(changed - step *",
-        ("test_attacks.py::test_few_small_steps_go_as_far_as_they_can",),
+        ("ops/test_attacks.py::test_few_small_steps_go_as_far_as_they_can",),
     ),
     Bug(
         "Rob-GAN: no projection",
         "ops/attacks.py",
         "tape.gradient(value, changed)), low, high)",
         "tape.gradient(value, changed)), -1.0, 1.0)",
-        ("test_attacks.py::test_attack_stays_within_epsilon_and_in_range_exactly",),
+        ("ops/test_attacks.py::test_attack_stays_within_epsilon_and_in_range_exactly",),
     ),
     Bug(
         "Rob-GAN: gradient through the attack",
         "ops/attacks.py",
         "return tf.stop_gradient(changed)",
         "return changed",
-        ("test_attacks.py::test_no_gradient_passes_through_the_attack",),
+        ("ops/test_attacks.py::test_no_gradient_passes_through_the_attack",),
     ),
     Bug(
         "Rob-GAN: the class of fakes in the discriminator's loss",
         "models/adversarial/rob_gan.py",
         '"class": self.class_loss("real", batch, training)}',
         "}",
-        ("models/test_rob_gan.py::test_class_of_fakes_is_in_the_generators_loss_alone",),
+        ("models/adversarial/test_rob_gan.py::test_class_of_fakes_is_in_the_generators_loss_alone",),
     ),
     Bug(
         "Rob-GAN: attacks in evaluation",
@@ -410,7 +418,7 @@ BUGS = (
         "if not training or not self.epsilon:\n            return image",
         "if not self.epsilon:\n            return image",
         (
-            "models/test_rob_gan.py::test_discriminator_sees_attacked_images_in_both_of_its_terms_and_clean_ones_in_evaluation",
+            "models/adversarial/test_rob_gan.py::test_discriminator_sees_attacked_images_in_both_of_its_terms_and_clean_ones_in_evaluation",
         ),
     ),
     Bug(
@@ -418,20 +426,22 @@ BUGS = (
         "game/batch.py",
         "some.carried = self.carried.setdefault((index, parts), {})",
         "pass",
-        ("models/test_rob_gan.py::test_the_change_grows_from_replay_to_replay_in_every_part_of_a_batch[2]",),
+        (
+            "models/adversarial/test_rob_gan.py::test_the_change_grows_from_replay_to_replay_in_every_part_of_a_batch[2]",
+        ),
     ),
     Bug(
         "FastGAN: no replay",
         "models/adversarial/rob_gan.py",
         'd._replace(replays=self.replays) if self.attack == "free" else d',
         "d",
-        ("models/test_rob_gan.py::test_discriminator_moves_replays_times_as_often_on_the_same_rows",),
+        ("models/adversarial/test_rob_gan.py::test_discriminator_moves_replays_times_as_often_on_the_same_rows",),
     ),
     Bug(
         "FastGAN: the change begins anew",
         "game/batch.py",
         "same.carried = self.carried",
         "pass",
-        ("models/test_rob_gan.py::test_every_replay_starts_from_the_change_that_the_former_one_left",),
+        ("models/adversarial/test_rob_gan.py::test_every_replay_starts_from_the_change_that_the_former_one_left",),
     ),
 )

@@ -2,8 +2,8 @@
 
 from planted_gan import Bug
 
-GPT = "models/test_gpt.py::test_"
-TEXT = "test_text.py::test_"
+GPT = "models/autoregressive/test_gpt.py::test_"
+TEXT = "data/test_text.py::test_"
 BUGS = (
     Bug(
         "GPT: no causal mask",

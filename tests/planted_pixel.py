@@ -2,8 +2,8 @@
 
 from planted_gan import Bug
 
-CNN = "models/test_pixel_cnn.py::test_"
-RNN = "models/test_pixel_rnn.py::test_"
+CNN = "models/autoregressive/test_pixel_cnn.py::test_"
+RNN = "models/autoregressive/test_pixel_rnn.py::test_"
 BUGS = (
     Bug(
         "PixelCNN: mask B in the first layer",

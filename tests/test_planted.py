@@ -16,10 +16,10 @@ from tiny import SHARED
 ROOT = Path(__file__).resolve().parents[1]
 
 
-VAE = "models/test_vae.py::test_"
-AUTOENCODER = "models/test_autoencoder.py::test_"
-STACKED = "models/test_stacked_autoencoder.py::test_"
-CODES = "models/test_vq_vae.py::test_"
+VAE = "models/autoencoders/test_vae.py::test_"
+AUTOENCODER = "models/autoencoders/test_autoencoder.py::test_"
+STACKED = "models/autoencoders/test_stacked_autoencoder.py::test_"
+CODES = "models/autoencoders/test_vq_vae.py::test_"
 BUGS = (
     Bug(
         "VAE: sign of the KL",
@@ -54,14 +54,14 @@ BUGS = (
         "models/autoencoders/beta_vae.py",
         '"kl": self.beta}',
         '"kl": 1.0}',
-        ("models/test_beta_vae.py::test_both_weights_are_in_the_loss_and_not_in_its_terms",),
+        ("models/autoencoders/test_beta_vae.py::test_both_weights_are_in_the_loss_and_not_in_its_terms",),
     ),
     Bug(
         "IWAE: mean of the logarithms",
         "models/autoencoders/iwae.py",
         "tf.reduce_logsumexp(log_weights, axis=1) - math.log(self.samples)",
         "tf.reduce_mean(log_weights, axis=1)",
-        ("models/test_iwae.py::test_loss_by_hand[3]",),
+        ("models/autoencoders/test_iwae.py::test_loss_by_hand[3]",),
     ),
     Bug(
         "conditional VAE: any label will do",
@@ -69,7 +69,7 @@ BUGS = (
         "code = keras.ops.one_hot(label, num_classes)",
         "code = 0.0 * keras.ops.one_hot(label, num_classes)",
         (
-            "models/test_conditional_vae.py::test_gradient_reaches_the_classes_of_the_batch_in_both_networks_and_no_others",
+            "models/autoencoders/test_conditional_vae.py::test_gradient_reaches_the_classes_of_the_batch_in_both_networks_and_no_others",
         ),
     ),
     Bug(
@@ -91,7 +91,7 @@ BUGS = (
         "models/autoencoders/denoising_autoencoder.py",
         "if training else image",
         "if True else image",
-        ("models/test_denoising_autoencoder.py::test_corruption_is_absent_everywhere_but_in_training",),
+        ("models/autoencoders/test_denoising_autoencoder.py::test_corruption_is_absent_everywhere_but_in_training",),
     ),
     Bug(
         "stacked autoencoder: corruption outside training",
@@ -147,7 +147,7 @@ BUGS = (
         "game/step.py",
         "decay = tf.minimum(self.ema, (1 + done) / (10 + done))",
         "decay = self.ema + 0.0 * done",
-        ("test_game.py::test_moving_average_is_the_geometric_sum",),
+        ("game/test_game.py::test_moving_average_is_the_geometric_sum",),
     ),
     Bug(
         "resume: no optimizers",

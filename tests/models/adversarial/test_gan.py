@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from one_weight import D, G, X, Z, game, moved, sigmoid, step
 from scipy import stats
-from test_game import D, G, X, Z, game, moved, sigmoid, step
 from tiny import difference, make, real_digits
 
 import keras_gen

@@ -15,7 +15,7 @@ import keras_gen
 from keras_gen import images, latent
 from keras_gen.cli.main import main
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from keras_gen.errors import DamagedError, UsageError
 from keras_gen.signatures import draws, exported
 from keras_gen.signatures.signature import Signature
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 FORMATS = {"onnx": (export.onnx.export, "generate.onnx"), "tflite": (export.tflite.export, "model.tflite")}
 META = {
     "sample": "image",

@@ -17,7 +17,7 @@ from keras_gen.errors import UsageError
 from keras_gen.ops.decoding import chosen
 from keras_gen.signatures.exported import open_file
 
-EXAMPLE = Path(__file__).parents[2] / "examples" / "run_gpt_onnx.py"
+EXAMPLE = Path(__file__).parents[3] / "examples" / "run_gpt_onnx.py"
 
 
 def small(vocabulary=5, context=6, sharp=8.0, **more):

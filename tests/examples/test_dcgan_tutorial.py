@@ -6,7 +6,7 @@ from PIL import Image
 
 import keras_gen
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "dcgan_tutorial.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "dcgan_tutorial.py"
 
 
 def test_the_tutorial_s_networks_train_save_and_sample(tmp_path):

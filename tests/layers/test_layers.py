@@ -15,7 +15,7 @@ from keras_gen.errors import UsageError
 from keras_gen.layers import ConditionalBatchNormalization, MinibatchStddev, SpectralConv2D, SpectralDense
 from keras_gen.signatures.signature import Signature
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def normal(*shape, seed=0):

@@ -12,7 +12,7 @@ from PIL import Image
 
 from keras_gen.signatures import exported
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def example(name, *arguments, cwd):

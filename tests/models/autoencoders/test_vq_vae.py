@@ -13,7 +13,7 @@ import keras_gen
 from keras_gen.errors import UsageError
 from keras_gen.layers.codebook import SMOOTHING, Codebook
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def small(**more):

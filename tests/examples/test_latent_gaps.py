@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "latent_gaps.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "latent_gaps.py"
 
 
 def run(folder, steps, capsys):

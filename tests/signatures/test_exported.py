@@ -53,7 +53,7 @@ def paths(tmp_path_factory):
 
 def test_reading_needs_no_tensorflow(paths):
     command = [sys.executable, "-c", READER, *map(str, paths.values())]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[1])
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=Path(__file__).parents[2])
     assert done.returncode == 0, done.stderr
 
 

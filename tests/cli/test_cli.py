@@ -80,7 +80,7 @@ def test_list_has_a_line_for_each_model_with_the_first_line_of_its_docstring(cap
 
 
 def test_the_module_and_the_entry_point_are_the_same_command(tmp_path):
-    out = python("-m", "keras_gen", "train", "vea", cwd=Path(__file__).parents[1])
+    out = python("-m", "keras_gen", "train", "vea", cwd=Path(__file__).parents[2])
     assert (out.returncode, out.stdout) == (2, "")
     assert out.stderr == "error: model 'vea' is not known; did you mean 'vae'?\n"
 
@@ -325,7 +325,7 @@ def test_exported_files_give_the_same_samples_without_tensorflow(run, tmp_path):
             f"code = main(['sample', {name!r}, '-n', '7', '--seed', '2', '-o', '{name}.npz'])\n"
             "sys.exit(code or bool({'tensorflow', 'keras'} & set(sys.modules)))"
         )
-        out = python("-c", code, cwd=tmp_path, env={"PYTHONPATH": str(Path(__file__).parents[1])})
+        out = python("-c", code, cwd=tmp_path, env={"PYTHONPATH": str(Path(__file__).parents[2])})
         assert out.returncode == 0 and out.stderr == "", out.stderr
         with np.load(tmp_path / f"{name}.npz") as held:
             np.testing.assert_allclose(held["image"], wanted, atol=1e-4)

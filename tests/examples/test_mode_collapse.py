@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "mode_collapse.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "mode_collapse.py"
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ from PIL import Image
 from keras_gen.data import Examples, examples, images, load, npz, store, tfds
 from keras_gen.errors import DamagedError, UsageError
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 SHARED = Path(os.environ.get("KERAS_GEN_TEST_DATA", ROOT.parent / "shared" / "data"))
 
 needs_shared = pytest.mark.skipif(not SHARED.is_dir(), reason=f"no folder {SHARED}; set KERAS_GEN_TEST_DATA")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageSequence
 
-EXAMPLE = Path(__file__).parents[1] / "examples" / "theory.py"
+EXAMPLE = Path(__file__).parents[2] / "examples" / "theory.py"
 
 
 def run(folder, steps, capsys):
