@@ -26,7 +26,6 @@ from sklearn.linear_model import LogisticRegression
 
 import keras_gen
 from keras_gen import images, latent
-from keras_gen.signatures import draws
 
 COLUMNS = 10
 EXAMPLES = 3  # rows for each continuous code
@@ -79,7 +78,7 @@ def trained(train: keras_gen.data.Examples, weight: float, options: argparse.Nam
 
 def count(source: Any) -> int:
     """Returns the number of categories of a model or a file."""
-    return draws.classes_of(latent.decoder(source).function.meta["category.law"])
+    return keras_gen.draws.Law.parse(latent.decoder(source).function.meta["category.law"]).classes
 
 
 def sample(source: Any, n: int, seed: int, **inputs: Any) -> np.ndarray:

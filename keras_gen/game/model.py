@@ -18,6 +18,7 @@ from keras_gen.game.player import Player
 from keras_gen.game.player import optimizers as optimizers_of
 from keras_gen.game.step import Step
 from keras_gen.ops.random import SeedGenerator, adopt
+from keras_gen.signatures.law import Law
 from keras_gen.signatures.signature import Signature
 
 
@@ -76,9 +77,9 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
         """Returns the named tensors that a training batch must hold, with their shapes, batch first."""
         return {"image": (None, *self.image_shape), **{name: (None,) for name in self.conditions()}}
 
-    def conditions(self) -> dict[str, str]:
+    def conditions(self) -> dict[str, Law]:
         """Returns what the networks see beside images and what is drawn, one number for each image: name to law."""
-        return {"label": f"classes {self.num_classes}"} if self.num_classes else {}
+        return {"label": Law("classes", self.num_classes)} if self.num_classes else {}
 
     def conditions_in(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the conditions' part of a batch."""

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_gen.errors import UsageError, near_misses
+from keras_gen.signatures.law import NORMAL, UNIFORM, Law
 
-REACH = {"normal": 3.0, "uniform": 1.0}  # how far from 0 a traversal goes: almost all of each law
+REACH = {str(NORMAL): 3.0, str(UNIFORM): 1.0}  # how far from 0 a traversal goes: almost all of each law
 
 
 # --- between two latents ---------------------------------------------------------------------------------------------
@@ -85,7 +86,7 @@ def interpolate(start: ArrayLike, end: ArrayLike, steps: int = 10, how: str = "s
 # --- grids -----------------------------------------------------------------------------------------------------------
 
 
-def span(law: str, steps: int, reach: float | None = None) -> np.ndarray:
+def span(law: str | Law, steps: int, reach: float | None = None) -> np.ndarray:
     """Returns evenly spaced values for a traversal.
 
     Args:
@@ -118,7 +119,7 @@ def traverse(latents: ArrayLike, coordinate: int, values: ArrayLike) -> np.ndarr
     return moved
 
 
-def quantiles(law: str, steps: int) -> np.ndarray:
+def quantiles(law: str | Law, steps: int) -> np.ndarray:
     """Returns the quantiles of a law at `(i + 1/2) / steps`: values that are equally probable.
 
     Args:
@@ -126,12 +127,12 @@ def quantiles(law: str, steps: int) -> np.ndarray:
         steps: how many.
     """
     probabilities = (np.arange(at_least("steps", steps)) + 0.5) / steps
-    if _law(law) == "uniform":
+    if _law(law) == str(UNIFORM):
         return (2 * probabilities - 1).astype(np.float32)
     return np.array([NormalDist().inv_cdf(p) for p in probabilities], np.float32)
 
 
-def manifold(steps: int, law: str, origin: ArrayLike, axes: Sequence[int] = (0, 1)) -> np.ndarray:
+def manifold(steps: int, law: str | Law, origin: ArrayLike, axes: Sequence[int] = (0, 1)) -> np.ndarray:
     """Returns a square of latents, spaced so that each has the same probability.
 
     Args:
@@ -281,9 +282,10 @@ def _perpendicular(unit):
 
 
 def _law(law):
-    if law not in REACH:
-        raise UsageError(f"law {law!r} has no quantiles here; known: {', '.join(REACH)}")
-    return law
+    """Returns the text of a law that has quantiles."""
+    if str(law) not in REACH:
+        raise UsageError(f"law {str(law)!r} has no quantiles here; known: {', '.join(REACH)}")
+    return str(law)
 
 
 def at_least(name: str, value: int, least: int = 1) -> int:

@@ -10,6 +10,7 @@ from keras_gen.errors import UsageError
 from keras_gen.latent.moves import at_least
 from keras_gen.latent.sources import FILES, called, decoder, output_of
 from keras_gen.signatures.exported import Exported
+from keras_gen.signatures.law import UNIFORM
 
 
 class Projection(NamedTuple):
@@ -102,7 +103,7 @@ def _descend(decode, images, first, steps, learning_rate, labels, recorded):
         with tf.GradientTape() as tape:
             loss = tf.reduce_sum(errors())  # a sum, as the rows know nothing of each other
         optimizer.apply([tape.gradient(loss, latents)], [latents])
-        if decode.law == "uniform":
+        if decode.law == str(UNIFORM):
             latents.assign(tf.clip_by_value(latents, -1.0, 1.0))
 
     way = []

@@ -12,6 +12,7 @@ from keras_gen.files import writing
 from keras_gen.latent.moves import as_latents, at_least
 from keras_gen.signatures import draws
 from keras_gen.signatures.exported import Exported, open_file
+from keras_gen.signatures.law import law_of
 
 FILES = (".onnx", ".tflite")
 
@@ -32,7 +33,7 @@ class Decoder:
 
     Attributes:
         dim: number of latent coordinates.
-        law: of the latents, `"normal"` or `"uniform"`; empty where the model has none.
+        law: of the latents, as text, `"normal"` or `"uniform"`; empty where the model has none.
         name: of the input that latents are given to.
     """
 
@@ -301,7 +302,7 @@ def _labels(function, label, rows):
             raise UsageError(f"a label was given to {function.name!r}, which takes none; leave it out")
         return {}
     labels = np.broadcast_to(np.asarray(0 if label is None else label), rows).astype(np.int32)
-    law = function.meta.get("label.law", "")
-    if law.startswith("classes ") and (labels.min() < 0 or labels.max() >= int(law.split()[1])):
-        raise UsageError(f"label {int(labels.max())} is out of range; expected 0 to {int(law.split()[1]) - 1}")
+    law = law_of(function.meta, "label")
+    if law and law.classes and (labels.min() < 0 or labels.max() >= law.classes):
+        raise UsageError(f"label {int(labels.max())} is out of range; expected 0 to {law.classes - 1}")
     return {"label": labels}

@@ -9,7 +9,7 @@ from keras import layers
 from keras_gen.layers import MinibatchStddev
 from keras_gen.networks import conv, mlp, resnet
 from keras_gen.networks.build import Laws, biased, dense, in_float32, labelled, network, normalized
-from keras_gen.signatures.draws import classes_of
+from keras_gen.signatures.law import Law
 
 ARCHITECTURES = {"mlp": mlp, "conv": conv, "resnet": resnet}
 
@@ -69,7 +69,7 @@ def discriminator(
         codes: further columns, from a head of its own on the features: layers whose names begin with `codes_`.
     """
     beside = dict(beside or {})
-    num_classes = classes_of(beside.pop("label", ((None,), ""))[1]) or None
+    num_classes = Law.parse(beside.pop("label")[1]).classes if "label" in beside else None
     image = keras.Input(tuple(image_shape), name="image")
     label, x = labelled(image, None if projection else num_classes)
     inputs = {"image": image, **label}

@@ -10,7 +10,7 @@ from keras import layers
 
 from keras_gen.errors import UsageError
 from keras_gen.layers import ConditionalBatchNormalization, SpectralConv2D, SpectralDense
-from keras_gen.signatures.draws import classes_of
+from keras_gen.signatures.law import Law
 
 
 def network(make: Callable[..., keras.Model]) -> Callable[..., keras.Model]:
@@ -72,8 +72,8 @@ def labelled(x: Any, num_classes: int | None) -> tuple[dict[str, Any], Any]:
     return {"label": label}, keras.layers.Concatenate()([x, code])
 
 
-# Of a network's inputs: name to shape, batch first, and law (`keras_gen.draws`).
-Laws = Mapping[str, tuple[Sequence[int | None], str]]
+# Of a network's inputs: name to shape, batch first, and law. A law's text is understood, too.
+Laws = Mapping[str, tuple[Sequence[int | None], Law | str]]
 
 
 def joined(laws: Laws) -> tuple[dict[str, Any], Any]:
@@ -87,7 +87,7 @@ def joined(laws: Laws) -> tuple[dict[str, Any], Any]:
     """
     inputs, parts = {}, []
     for name, (shape, law) in laws.items():
-        classes = classes_of(law)
+        classes = Law.parse(law).classes
         inputs[name] = keras.Input(tuple(shape[1:]), dtype="int32" if classes else None, name=name)
         parts.append(keras.ops.one_hot(inputs[name], classes) if classes else inputs[name])
     return inputs, layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
@@ -130,7 +130,7 @@ def conditioned(laws: Laws, norm: str) -> tuple[dict[str, Any], Any, dict[str, A
         raise UsageError("norm='conditional_batch' needs a model with labels, such as cgan; give another norm")
     inputs, x = joined({name: law for name, law in laws.items() if name != "label"})
     label = keras.Input((), dtype="int32", name="label")
-    return {**inputs, "label": label}, x, {"label": label, "num_classes": classes_of(laws["label"][1])}
+    return {**inputs, "label": label}, x, {"label": label, "num_classes": Law.parse(laws["label"][1]).classes}
 
 
 def biased(norm: str) -> bool:

@@ -7,7 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_gen.errors import UsageError
-from keras_gen.signatures.draws import classes_of
+from keras_gen.signatures.law import NORMAL, UNIFORM, Law
 
 UNTRUNCATED = 100.0  # standard deviations: no float32 draw comes near
 _A, _B = 0.147, 4 / math.pi
@@ -43,7 +43,7 @@ def adopt(layer: keras.layers.Layer) -> list[SeedGenerator]:
     return found
 
 
-def drawn(law: str, shape: Sequence[int | tf.Tensor], seed: SeedGenerator) -> tf.Tensor:
+def drawn(law: Law | str, shape: Sequence[int | tf.Tensor], seed: SeedGenerator) -> tf.Tensor:
     """Draws what a generator is given in training.
 
     Args:
@@ -51,13 +51,14 @@ def drawn(law: str, shape: Sequence[int | tf.Tensor], seed: SeedGenerator) -> tf
         shape: the shape, batch first.
         seed: source of random numbers.
     """
-    if law == "normal":
+    law = Law.parse(law)
+    if law == NORMAL:
         return keras.random.normal(shape, dtype="float32", seed=seed)
-    if law == "uniform":
+    if law == UNIFORM:
         return keras.random.uniform(shape, -1.0, 1.0, dtype="float32", seed=seed)
-    if classes_of(law):
-        return keras.random.randint(shape, 0, classes_of(law), seed=seed)
-    raise UsageError(f"law {law!r} is not known; known: normal, uniform, classes K")
+    if law.classes:
+        return keras.random.randint(shape, 0, law.classes, seed=seed)
+    raise UsageError(f"law {str(law)!r} cannot be drawn; known: normal, uniform, classes K")
 
 
 def truncated(latent: tf.Tensor, bound: tf.Tensor) -> tf.Tensor:

@@ -6,36 +6,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_gen.errors import UsageError, near_misses
+from keras_gen.signatures.law import Law, law_of
 
-
-def classes_of(law: str) -> int:
-    """Returns K of the law `"classes K"`, and 0 of every other."""
-    kind, _, count = law.partition(" ")
-    return int(count) if kind == "classes" else 0
-
-
-def draw(law: str, shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
-    """Draws one input.
-
-    Args:
-        law: `"normal"` (standard normal), `"uniform"` (on [-1, 1)), `"classes K"` (the K classes in turn) or
-            `"constant X"` (the number X: what an input is when nobody gives it).
-        shape: the shape, batch first.
-        rng: the source of randomness; classes and constants take nothing from it.
-
-    Returns:
-        A float32 array, or int32 for classes.
-    """
-    kind, _, number = law.partition(" ")
-    if kind == "normal":
-        return rng.standard_normal(shape, dtype=np.float32)
-    if kind == "uniform":
-        return rng.random(shape, dtype=np.float32) * np.float32(2) - np.float32(1)
-    if kind == "classes":
-        return (np.arange(np.prod(shape, dtype=int)).reshape(shape) % int(number)).astype(np.int32)
-    if kind == "constant":
-        return np.full(shape, float(number), np.float32)
-    raise UsageError(f"law {law!r} is not known; known: normal, uniform, classes K, constant X")
+__all__ = ["Law", "example_inputs", "sample_inputs"]
 
 
 def sample_inputs(
@@ -70,12 +43,12 @@ def sample_inputs(
     rng = np.random.default_rng(seed)
     inputs = {}
     for name in sorted(shapes):
-        law = meta.get(f"{name}.law")
+        law = law_of(meta, name)
         if law is None:
             raise UsageError(f"input {name!r} has no law to draw from; this signature is not a sampler")
-        inputs[name] = draw(law, (n, *shapes[name][1:]), rng)
+        inputs[name] = law.draw((n, *shapes[name][1:]), rng)
         if name in given:
-            inputs[name] = _given(name, given[name], inputs[name], classes_of(law))
+            inputs[name] = _given(name, given[name], inputs[name], law.classes)
     return inputs
 
 

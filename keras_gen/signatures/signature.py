@@ -5,6 +5,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from keras_gen.signatures.draws import example_inputs
+from keras_gen.signatures.law import law_of
 
 
 class Signature(NamedTuple):
@@ -46,6 +47,7 @@ def signature(
     """
     import tensorflow as tf
 
-    whole = [name for name in shapes if meta.get(f"{name}.law", "").startswith("classes ")]
-    inputs = {name: tf.TensorSpec(shape, tf.int32 if name in whole else tf.float32) for name, shape in shapes.items()}
+    laws = {name: law_of(meta, name) for name in shapes}
+    types = {name: tf.int32 if law and law.classes else tf.float32 for name, law in laws.items()}
+    inputs = {name: tf.TensorSpec(shape, types[name]) for name, shape in shapes.items()}
     return Signature(fn, inputs, partial(example_inputs, shapes, meta), meta, **more)

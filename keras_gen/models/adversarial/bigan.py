@@ -13,6 +13,7 @@ from keras_gen.losses import ADVERSARIAL
 from keras_gen.models.adversarial.gan import GAN
 from keras_gen.networks import adversarial as networks
 from keras_gen.networks.build import call
+from keras_gen.signatures.law import metadata
 from keras_gen.signatures.signature import Signature, signature
 
 MEASURED_IMAGES = 1000
@@ -136,7 +137,9 @@ class BiGAN(GAN):
         return {
             **super().signatures(),
             "encode": signature(encode, {"image": (None, *self.image_shape)}, images),
-            "decode": signature(decode, {"latent": (None, self.latent_dim)}, {"latent.law": self.latent, **images}),
+            "decode": signature(
+                decode, {"latent": (None, self.latent_dim)}, metadata({"latent": self.latent}) | images
+            ),
         }
 
     def measures(self, train: Any, test: Any, seed: int = 0) -> dict[str, float]:

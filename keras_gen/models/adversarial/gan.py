@@ -18,6 +18,7 @@ from keras_gen.ops.augment import KINDS, augment
 from keras_gen.ops.penalties import lazily, r1
 from keras_gen.ops.random import UNTRUNCATED, drawn, truncated
 from keras_gen.signatures.draws import example_inputs
+from keras_gen.signatures.law import NORMAL, Law, metadata
 from keras_gen.signatures.signature import Signature, signature
 
 
@@ -163,7 +164,7 @@ class GAN(GenerativeModel):
     def laws(self) -> Laws:
         """Returns what the generator is given: name to shape and law. What a batch holds is not drawn."""
         conditions = {name: ((None,), law) for name, law in self.conditions().items()}
-        return {"latent": ((None, self.latent_dim), self.latent), **conditions}
+        return {"latent": ((None, self.latent_dim), Law(self.latent)), **conditions}
 
     def judged(self) -> dict[str, Any]:
         """Returns what a discriminator is made for, beside images and one logit: arguments of its function."""
@@ -259,9 +260,9 @@ class GAN(GenerativeModel):
         """
         generator = self.inference("generator")
         laws = dict(self.laws())
-        if self.latent == "normal":
-            laws["truncation"] = ((None,), f"constant {UNTRUNCATED:g}")
-        meta = {f"{name}.law": law for name, (_, law) in laws.items()}
+        if Law.parse(laws["latent"][1]) == NORMAL:
+            laws["truncation"] = ((None,), Law("constant", UNTRUNCATED))
+        meta = metadata({name: law for name, (_, law) in laws.items()})
         meta |= {"sample": "image", "image.range": "[-1, 1]", "image.layout": "NHWC"}
         shapes = {name: shape for name, (shape, _) in laws.items()}
 
@@ -281,6 +282,6 @@ class GAN(GenerativeModel):
 
 def example_of(laws: Laws) -> dict[str, tf.Tensor]:
     """Returns one row of a generator's inputs."""
-    meta = {f"{name}.law": law for name, (_, law) in laws.items()}
+    meta = metadata({name: law for name, (_, law) in laws.items()})
     inputs = example_inputs({name: shape for name, (shape, _) in laws.items()}, meta, 1)
     return {name: tf.constant(inputs[name]) for name in laws}

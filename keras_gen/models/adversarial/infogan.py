@@ -16,6 +16,7 @@ from keras_gen.losses import class_cross_entropy, gaussian_log_likelihood, mean
 from keras_gen.models.adversarial.gan import GAN
 from keras_gen.networks.build import Laws, call
 from keras_gen.signatures.draws import sample_inputs
+from keras_gen.signatures.law import UNIFORM, Law
 from keras_gen.signatures.signature import Signature, signature
 
 MEASURED_IMAGES = 10_000
@@ -101,9 +102,9 @@ class InfoGAN(GAN):
 
     def laws(self) -> Laws:
         """Adds the codes."""
-        codes = {"category": ((None,), f"classes {self.num_categories}")}
+        codes = {"category": ((None,), Law("classes", self.num_categories))}
         if self.continuous:
-            codes["code"] = ((None, self.continuous), "uniform")
+            codes["code"] = ((None, self.continuous), UNIFORM)
         return {**super().laws(), **codes}
 
     def judged(self) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from keras_gen.images import from_uint8
 from keras_gen.layers import RunningMoments
 from keras_gen.losses import mean
 from keras_gen.networks import conv, mlp
+from keras_gen.signatures.law import NORMAL, metadata
 from keras_gen.signatures.signature import Signature, signature
 
 PROBED = 10_000  # training examples that the classifiers on codes learn from
@@ -175,5 +176,5 @@ class Autoencoder(GenerativeModel):
         return {
             "encode": signature(encode, image, images),
             "decode": signature(decode, latent, images),
-            "generate": signature(generate, latent, {"sample": "image", "latent.law": "normal", **images}),
+            "generate": signature(generate, latent, {"sample": "image", **metadata({"latent": NORMAL}), **images}),
         }

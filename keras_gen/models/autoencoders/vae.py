@@ -13,6 +13,7 @@ from keras_gen.game.model import GenerativeModel
 from keras_gen.game.player import Player
 from keras_gen.losses import PIXEL_LAWS, gaussian_kl, mean, per_example
 from keras_gen.networks import conv, mlp
+from keras_gen.signatures.law import NORMAL, metadata
 from keras_gen.signatures.signature import Signature, signature
 
 
@@ -185,7 +186,7 @@ class VAE(GenerativeModel):
         """Returns `encode` (image to mean and log variance of its code) and `decode` (latent to image)."""
         conditions = self.conditions()
         images = {"image.range": "[-1, 1]", "image.layout": "NHWC"}
-        meta = {f"{name}.law": law for name, law in conditions.items()} | images
+        meta = metadata(conditions) | images
         shapes = {name: (None,) for name in conditions}
 
         def encode(image, **given):
@@ -199,6 +200,6 @@ class VAE(GenerativeModel):
             "decode": signature(
                 decode,
                 {"latent": (None, self.latent_dim), **shapes},
-                {"sample": "image", "latent.law": "normal", **meta},
+                {"sample": "image", **metadata({"latent": NORMAL}), **meta},
             ),
         }

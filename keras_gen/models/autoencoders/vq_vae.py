@@ -16,6 +16,7 @@ from keras_gen.images import from_uint8
 from keras_gen.layers.codebook import Codebook
 from keras_gen.losses import mean
 from keras_gen.networks import residual
+from keras_gen.signatures.law import UNIFORM, metadata
 from keras_gen.signatures.signature import Signature, signature
 
 
@@ -160,9 +161,9 @@ class VQVAE(GenerativeModel):
             return {"token": np.random.default_rng(0).integers(self.codes, size=(n, *self.token_shape), dtype=np.int32)}
 
         token = {"token": tf.TensorSpec((None, *self.token_shape), tf.int32)}
-        laws = {"sample": "image", "noise.law": "uniform", **described}
+        meta = {"sample": "image", **metadata({"noise": UNIFORM}), **described}
         return {
             "encode": signature(encode, {"image": (None, *self.image_shape)}, described),
             "decode": Signature(decode, token, tokens, described),
-            "generate": signature(generate, {"noise": (None, *self.token_shape)}, laws),
+            "generate": signature(generate, {"noise": (None, *self.token_shape)}, meta),
         }

@@ -18,6 +18,7 @@ from keras_gen.losses import mean
 from keras_gen.networks import transformer as networks
 from keras_gen.networks.build import call
 from keras_gen.ops.decoding import drawn, in_windows, likeliest
+from keras_gen.signatures.law import Law, metadata
 from keras_gen.signatures.signature import Signature, signature
 from keras_gen.tokenizer import Tokenizer
 
@@ -365,9 +366,9 @@ class GPT(GenerativeModel):
     def signatures(self) -> dict[str, Signature]:
         """Returns `logits` (of whole rows) and `step`: a token, its place and the caches to logits and new caches."""
         net, count = self.inference("transformer"), self.vocabulary + self.start
-        laws = {f"{name}.law": law for name, law in self.conditions().items()}
-        laws |= {"token.law": f"classes {count}", **({"start": str(self.vocabulary)} if self.start else {})}
-        laws |= {"tokenizer": self.tokenizer} if self.tokenizer else {}
+        meta = metadata({**self.conditions(), "token": Law("classes", count)})
+        meta |= {"start": str(self.vocabulary)} if self.start else {}
+        meta |= {"tokenizer": self.tokenizer} if self.tokenizer else {}
         given = {name: (None,) for name in self.conditions()}
 
         def logits(token, **given):
@@ -379,12 +380,13 @@ class GPT(GenerativeModel):
             keys, values = (tf.stack(part, axis=1) for part in zip(*caches, strict=True))
             return {"logits": logits[:, : self.vocabulary], "new_keys": keys, "new_values": values}
 
-        caches, places = {name: (None, *self.caches()) for name in ("keys", "values")}, f"classes {self.context}"
+        caches = {name: (None, *self.caches()) for name in ("keys", "values")}
+        position = metadata({"position": Law("classes", self.context)})
         return {
-            "logits": signature(logits, {"token": (None, self.context), **given}, laws),
+            "logits": signature(logits, {"token": (None, self.context), **given}, meta),
             "step": signature(
                 step,
                 {"token": (None,), "position": (None,), **caches, **given},
-                {"position.law": places, "caches": json.dumps(self.caches()), **laws},
+                {**position, "caches": json.dumps(self.caches()), **meta},
             ),
         }

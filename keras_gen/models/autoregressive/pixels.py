@@ -16,6 +16,7 @@ from keras_gen.game.player import Player
 from keras_gen.losses import mean, per_example
 from keras_gen.networks import raster
 from keras_gen.networks.build import call
+from keras_gen.signatures.law import UNIFORM, Law, metadata
 from keras_gen.signatures.signature import Signature, signature
 
 LIKELIHOODS = ("categorical", "mixture")
@@ -239,8 +240,7 @@ class PixelModel(GenerativeModel):
 
     def signatures(self) -> dict[str, Signature]:
         """Returns `logits` (of images), and `sample`: noise to images, of which the first `keep` values are `known`."""
-        laws = {f"{name}.law": law for name, law in self.conditions().items()}
-        described = {"image.range": "[-1, 1]", "image.layout": "NHWC", **laws}
+        described = {"image.range": "[-1, 1]", "image.layout": "NHWC", **metadata(self.conditions())}
         shape, given = (None, *self.image_shape), {name: (None,) for name in self.conditions()}
 
         def logits(image, **given):
@@ -250,9 +250,9 @@ class PixelModel(GenerativeModel):
         def sample(noise, known, keep, **given):
             return {"image": self.drawn(*map(tf.convert_to_tensor, (noise, known, keep)), **given)}
 
-        drawn = {"sample": "image", "noise.law": "uniform", "known.law": "constant -1", "keep.law": "constant 0"}
+        laws = metadata({"noise": UNIFORM, "known": Law("constant", -1), "keep": Law("constant", 0)})
         inputs = {"noise": shape, "known": shape, "keep": (None,), **given}
         return {
             "logits": signature(logits, {"image": shape, **given}, described),
-            "sample": signature(sample, inputs, {**drawn, **described}),
+            "sample": signature(sample, inputs, {"sample": "image", **laws, **described}),
         }

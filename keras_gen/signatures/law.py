@@ -1,0 +1,101 @@
+"""The distribution of an input, as the metadata of a signature and of its file name it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_gen.errors import UsageError
+
+_NUMBERS = {"classes": int, "constant": float}  # the kinds that have one
+KNOWN = "normal, uniform, classes K, constant X"
+
+
+@dataclass(frozen=True)
+class Law:
+    """A distribution: `"normal"`, `"uniform"`, `"classes K"` or `"constant X"`, which `str` gives and `parse` reads.
+
+    Args:
+        kind: `"normal"` (standard normal), `"uniform"` (on [-1, 1)), `"classes"` (one of K, whole numbers from 0 on) or
+            `"constant"` (the number X: what an input is when nobody gives it).
+        number: K, at least 1, or X; `None` of the others.
+
+    Raises:
+        UsageError: it is none of those.
+
+    Example:
+        >>> law = Law.parse("classes 10")
+        >>> law.kind, law.number, str(law)
+        ('classes', 10, 'classes 10')
+    """
+
+    kind: str
+    number: int | float | None = None
+
+    def __post_init__(self):
+        number = self.number
+        if self.kind == "classes":
+            known = isinstance(number, (int, np.integer)) and number >= 1
+        elif self.kind == "constant":
+            known = number is not None
+        else:
+            known = self.kind in ("normal", "uniform") and number is None
+        if not known:
+            raise UsageError(f"law {str(self)!r} is not known; known: {KNOWN}")
+
+    def __str__(self):
+        if self.number is None:
+            return self.kind
+        return f"{self.kind} {self.number}" if self.kind == "classes" else f"{self.kind} {self.number:.9g}"
+
+    @classmethod
+    def parse(cls, text: "str | Law") -> "Law":
+        """Reads what `str` gives; what is a law already is returned.
+
+        Raises:
+            UsageError: there is no such law.
+        """
+        if isinstance(text, cls):
+            return text
+        kind, _, number = text.partition(" ")
+        try:
+            return cls(kind, _NUMBERS[kind](number)) if number else cls(kind)
+        except (KeyError, ValueError):
+            raise UsageError(f"law {text!r} is not known; known: {KNOWN}") from None
+
+    @property
+    def classes(self) -> int:
+        """K of `"classes K"`, and 0 of every other."""
+        return int(self.number) if self.kind == "classes" else 0
+
+    def draw(self, shape: Sequence[int], rng: np.random.Generator) -> np.ndarray:
+        """Draws an array.
+
+        Args:
+            shape: the shape, batch first.
+            rng: the source of randomness. Classes, which come in turn, and constants take nothing from it.
+
+        Returns:
+            A float32 array, or int32 for classes.
+        """
+        if self.kind == "normal":
+            return rng.standard_normal(shape, dtype=np.float32)
+        if self.kind == "uniform":
+            return rng.random(shape, dtype=np.float32) * np.float32(2) - np.float32(1)
+        if self.kind == "classes":
+            return (np.arange(np.prod(shape, dtype=int)).reshape(shape) % self.classes).astype(np.int32)
+        return np.full(shape, float(self.number), np.float32)
+
+
+NORMAL, UNIFORM = Law("normal"), Law("uniform")
+
+
+def law_of(meta: Mapping[str, str], name: str) -> Law | None:
+    """Returns the law of an input by a signature's metadata, if they name one."""
+    text = meta.get(f"{name}.law")
+    return None if text is None else Law.parse(text)
+
+
+def metadata(laws: Mapping[str, Law | str]) -> dict[str, str]:
+    """Returns what the metadata say of inputs with these laws; they are a file format."""
+    return {f"{name}.law": str(law) for name, law in laws.items()}
