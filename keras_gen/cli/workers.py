@@ -13,6 +13,8 @@ import time
 from collections.abc import Iterator, Sequence
 
 from keras_gen.cli import given
+from keras_gen.cli.command import tell
+from keras_gen.cli.libraries import SAID
 from keras_gen.errors import UsageError
 
 TOGETHER = 15.0  # seconds in which workers end by themselves after the first has
@@ -34,6 +36,7 @@ def run(options: argparse.Namespace, argv: Sequence[str]) -> int:
         raise UsageError("--workers trains with strategy multi_worker; leave --strategy and --replicas out")
     if os.environ.get("TF_CONFIG"):
         raise UsageError("TF_CONFIG is set and --workers given; unset one: each worker would start workers of its own")
+    tell(f"starting {options.workers} workers: {SAID}")
     return Workers(_without(argv), options.workers).run()
 
 
@@ -176,11 +179,12 @@ def work(argv: Sequence[str]) -> None:
     Args:
         argv: of the command line, without `--workers`.
     """
-    from keras_gen.cli import train
+    from keras_gen.cli import libraries, train
     from keras_gen.cli.command import guarded
     from keras_gen.cli.parser import parse
 
     _die_with_the_parent()
+    libraries.start("--debug" in argv)  # which the parent has said for all
     code = guarded(lambda: train.run(parse(argv)), "--debug" in argv, "stopped; give the same command again to go on")
     sys.stdout.flush()
     sys.stderr.flush()
