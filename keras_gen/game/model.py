@@ -119,7 +119,7 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
     def _lock_state(self):
         """Does nothing: a subclass may add networks to those of its parent."""
 
-    def draws(self, training: bool) -> SeedGenerator:
+    def seeds(self, training: bool) -> SeedGenerator:
         """Returns the source of random numbers: in `evaluate` the same in every run."""
         return self.seed_generator if training else self.test_seed_generator
 

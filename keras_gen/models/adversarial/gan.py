@@ -16,7 +16,7 @@ from keras_gen.networks import adversarial as networks
 from keras_gen.networks.build import DISCRIMINATOR_NORMS, GENERATOR_NORMS, Laws, call, check_fit, input_shape
 from keras_gen.ops.augment import KINDS, augment
 from keras_gen.ops.penalties import lazily, r1
-from keras_gen.ops.random import UNTRUNCATED, drawn, truncated
+from keras_gen.ops.random import UNTRUNCATED, random_tensor, truncated
 from keras_gen.signatures.draws import example_inputs
 from keras_gen.signatures.law import NORMAL, Law, metadata
 from keras_gen.signatures.signature import Signature, signature
@@ -234,22 +234,22 @@ class GAN(GenerativeModel):
         """Returns the generator's inputs of this step: what the batch holds, and what was drawn once."""
         rows = tf.shape(batch["image"])[0]
         missing = [name for name in self.laws() if name not in batch]
-        found = {name: batch.once(name, lambda name=name: self.draw(name, rows, training)) for name in missing}
+        found = {name: batch.once(name, lambda name=name: self.random_input(name, rows, training)) for name in missing}
         return self.generator_inputs({**batch, **found})
 
     def judge(self, image: tf.Tensor, kind: str, batch: Batch, training: bool) -> tf.Tensor:
         """Returns the discriminator's output for images of this step, `"real"` and `"fake"` ones computed once."""
 
         def output():
-            seen = augment(image, self.augment, self.draws(training)) if self.augment and training else image
+            seen = augment(image, self.augment, self.seeds(training)) if self.augment and training else image
             return call(self.discriminator, self.discriminator_inputs(seen, kind, batch, training), training)
 
         return batch.once(f"{kind}_logits", output)
 
-    def draw(self, name: str, rows: tf.Tensor, training: bool) -> tf.Tensor:
+    def random_input(self, name: str, rows: tf.Tensor, training: bool) -> tf.Tensor:
         """Draws an input of the generator after its law."""
         shape, law = self.laws()[name]
-        return drawn(law, (rows, *shape[1:]), self.draws(training))
+        return random_tensor(law, (rows, *shape[1:]), self.seeds(training))
 
     # --- signatures --------------------------------------------------------------------------------------------------
 
