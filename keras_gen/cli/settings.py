@@ -23,7 +23,7 @@ from keras_gen.recipes import recipe
 from keras_gen.tokenizer import Tokenizer
 
 ELSEWHERE = {"seed": "--seed", "dtype": "--precision"}
-NETWORKS = ("generator", "discriminator", "encoder")  # a command line cannot hold one
+INJECTED = ("generator", "discriminator", "encoder")  # networks, of which a command line cannot hold one
 
 
 class Job(NamedTuple):
@@ -112,7 +112,7 @@ def _of_text(data):
 
 def _given(cls, pairs):
     """Parses `--set`."""
-    known = [name for name in constructor_arguments(cls) if name not in (*ELSEWHERE, *KERAS_ARGUMENTS, *NETWORKS)]
+    known = [name for name in constructor_arguments(cls) if name not in (*ELSEWHERE, *KERAS_ARGUMENTS, *INJECTED)]
     given = {}
     for key, text in pairs:
         if key in ELSEWHERE:
@@ -148,7 +148,7 @@ def _of_data(cls, data):
 
 def _configuration(cls, arguments):
     """Returns the arguments with the constructor's defaults, as JSON holds them."""
-    hidden = (*ELSEWHERE, *KERAS_ARGUMENTS, *NETWORKS)
+    hidden = (*ELSEWHERE, *KERAS_ARGUMENTS, *INJECTED)
     known = constructor_arguments(cls)
     usual = {name: value for name, value in _defaults(cls).items() if name in known and name not in hidden}
     return json.loads(json.dumps({**usual, **arguments}, default=str, sort_keys=True))

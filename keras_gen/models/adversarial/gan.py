@@ -26,6 +26,10 @@ from keras_gen.signatures.signature import Signature, signature
 class GAN(GenerativeModel):
     """Generative adversarial network: your own two networks, or ready ones.
 
+    The arguments come in two groups: those of the networks, whose names are `NETWORKS`, down to `minibatch_stddev`; and
+    those of the game, from `adversarial` on. A subclass that makes both networks itself has `settled = GAN.NETWORKS`,
+    passes on `generator=` and `discriminator=`, and takes what arguments of the first group it names itself.
+
     Args:
         generator: a `keras.Model` from `{"latent": (B, latent_dim)}`, or from one plain tensor, to images (B, H, W, C)
             in [-1, 1]. `None` makes one.
@@ -42,6 +46,7 @@ class GAN(GenerativeModel):
             generator's.
         dropout: share of the discriminator's hidden units that are left out in training, in [0, 1).
         minibatch_stddev: show the discriminator how much the features vary in its batch.
+
         adversarial: `"non_saturating"`, `"minimax"`, `"least_squares"`, `"wasserstein"` or `"hinge"`.
         latent: law of the latents, `"normal"` or `"uniform"` on [-1, 1).
         update: `"simultaneous"` (both losses on one forward pass) or `"alternating"` (Algorithm 1 of the paper).
@@ -74,6 +79,10 @@ class GAN(GenerativeModel):
     """
 
     averaged = ("generator",)
+    NETWORKS = (
+        *("generator", "discriminator", "latent_dim", "image_shape", "architecture", "hidden", "width"),
+        *("norm", "discriminator_norm", "dropout", "minibatch_stddev"),
+    )
 
     def __init__(
         self,
