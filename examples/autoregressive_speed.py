@@ -53,7 +53,7 @@ def of_images(make: Callable[..., keras_gen.GenerativeModel], side: int, repeats
     """Returns the seconds that black and white images take."""
     model = make(image_shape=(side, side, 1))
     noise = tf.random.stateless_uniform((ROWS, side, side, 1), (0, 0), -1, 1)
-    draw = tf.function(partial(model.drawn), autograph=False)
+    draw = tf.function(partial(model.sampled_images), autograph=False)
     one_pass = tf.function(partial(model.logits, training=False), autograph=False)
     cached = seconds(lambda: draw(noise, noise, tf.zeros(ROWS)), repeats)
     return cached, side * side * seconds(lambda: one_pass(noise), repeats)

@@ -18,7 +18,7 @@ def sigmoid(x):
 class OneWeight(keras_gen.GAN):
     """Draws the latent Z always, so that every gradient can be done by hand."""
 
-    def draw(self, name, rows, training):
+    def random_input(self, name, rows, training):
         return tf.fill((rows, 1), Z)
 
 

@@ -55,7 +55,7 @@ def check_places_one_by_one(model):
     known = model.value(model.level(rng.uniform(-1, 1, noise.shape)))
     keep = tf.constant(rng.integers(0, noise[0].size + 1, 16), tf.float32)
     given = {"label": tf.range(16) % 3} if model.num_classes else {}
-    ways = (model.drawn, model.drawn_naively)
+    ways = (model.sampled_images, model.sampled_naively)
     fast, slow = (tf.function(partial(way), autograph=False)(noise, known, keep, **given) for way in ways)
     np.testing.assert_array_equal(fast, slow)
     assert len(np.unique(fast, axis=0)) == 16 and np.std(fast) > 0.3

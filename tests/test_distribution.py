@@ -139,8 +139,8 @@ def drawn(strategy):
 
     @tf.function
     def draw():
-        latents = model.draw("latent", 5, True)
-        weights = keras.random.uniform((5, 1), seed=model.draws(True))
+        latents = model.random_input("latent", 5, True)
+        weights = keras.random.uniform((5, 1), seed=model.seeds(True))
         return latents, dropout(tf.ones((1, 999)), training=True), weights
 
     parts = [strategy.experimental_local_results(part) for part in strategy.run(draw)]

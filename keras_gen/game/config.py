@@ -16,21 +16,19 @@ HALF_PRECISIONS = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
 def constructor_arguments(cls: type) -> tuple[str, ...]:
     """Returns the names of all arguments that a model's constructor takes, inherited ones too.
 
-    Those in the class attribute `settled` of a class are not its own to take: it gives them to its parent itself.
+    Those that a class names in its attribute `settled` it gives to its parent itself: they are not to be taken, unless
+    the class, or one below it, has an argument of its own by that name.
     """
-    settled = {name for base in cls.__mro__ for name in vars(base).get("settled", ())}
-    return tuple(name for name in _all_arguments(cls) if name not in settled)
-
-
-def _all_arguments(cls):
     names: dict[str, None] = {}
+    settled: set[str] = set()
     for base in cls.__mro__[: cls.__mro__.index(keras.Model)]:
         parameters = list(inspect.signature(base.__init__).parameters.values())[1:]
-        passed_on = any(p.kind is p.VAR_KEYWORD for p in parameters)
-        names.update(dict.fromkeys(p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)))
-        if not passed_on:
+        own = [p.name for p in parameters if p.kind not in (p.VAR_KEYWORD, p.VAR_POSITIONAL)]
+        names.update(dict.fromkeys(name for name in own if name not in settled))
+        settled.update(vars(base).get("settled", ()))
+        if not any(p.kind is p.VAR_KEYWORD for p in parameters):
             return tuple(names)
-    return (*names, *KERAS_ARGUMENTS)
+    return (*names, *(name for name in KERAS_ARGUMENTS if name not in settled))
 
 
 def recorded(cls: type, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:

@@ -101,7 +101,7 @@ class Inference:
         """Returns log-densities of any number of rows: what a leaf's `log_prob` is made of.
 
         Args:
-            log_density: `(batch, *options)` to nats (B,), compiled; it draws by `draws(training=False)`.
+            log_density: `(batch, *options)` to nats (B,), compiled; it draws by `seeds(training=False)`.
             inputs: what `expects()` names: arrays with one row for each example; or numbers, which hold for all rows.
             *options: whole numbers.
             seed: of the draws.

@@ -40,6 +40,7 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
     usual_data = "digits"  # what the command line trains on when nobody says otherwise
     averaged: tuple[str, ...] = ()  # attributes that an exponential moving average follows
     update = "simultaneous"  # or "alternating"
+    settled: tuple[str, ...] = ()  # arguments of a parent that a class gives it itself, and does not take
     num_classes: int | None = None  # of a variant whose networks see the label, too
     stages: tuple[str, ...] = ()  # phases of training in their order, where there are several: each has players()
     stage: str | None = None  # which is trained now
@@ -119,7 +120,7 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
     def _lock_state(self):
         """Does nothing: a subclass may add networks to those of its parent."""
 
-    def draws(self, training: bool) -> SeedGenerator:
+    def seeds(self, training: bool) -> SeedGenerator:
         """Returns the source of random numbers: in `evaluate` the same in every run."""
         return self.seed_generator if training else self.test_seed_generator
 

@@ -115,7 +115,7 @@ class Codebook(keras.layers.Layer):
         counts = tf.convert_to_tensor(self.counts) + SMOOTHING
         return counts / tf.reduce_sum(counts)
 
-    def draw(self, uniform: tf.Tensor) -> tf.Tensor:
+    def tokens_from(self, uniform: tf.Tensor) -> tf.Tensor:
         """Turns uniform numbers in [0, 1) into tokens of the running frequencies: the inverse of their cumulative."""
         below = tf.cumsum(self.frequencies())[:-1]  # the last is 1, which no number reaches
         return tf.reduce_sum(tf.cast(uniform[..., None] >= below, tf.int32), axis=-1)

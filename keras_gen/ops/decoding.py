@@ -34,7 +34,7 @@ def chosen(
     return tf.gather(order, rank, batch_dims=1)
 
 
-def drawn(
+def sampled_rows(
     step: Callable[[tf.Tensor, tf.Tensor, Any], tuple[tf.Tensor, Any]],
     state: Any,
     seen: tf.Tensor,
@@ -72,7 +72,7 @@ def drawn(
 
 
 def in_windows(
-    tokens: np.ndarray, length: int, places: int, draw: Callable[[np.ndarray, int, int], np.ndarray]
+    tokens: np.ndarray, length: int, places: int, fill: Callable[[np.ndarray, int, int], np.ndarray]
 ) -> np.ndarray:
     """Continues rows beyond the places of a network, which forgets: it goes on from the last half of them.
 
@@ -80,7 +80,7 @@ def in_windows(
         tokens: int32 (n, P), which may be longer than the places.
         length: of the rows in the end.
         places: that the network sees and predicts.
-        draw: (window (n, at most `places`), how many of its columns are known, its first column) to the whole window.
+        fill: (window (n, at most `places`), how many of its columns are known, its first column) to the whole window.
 
     Returns:
         int32 (n, length).
@@ -92,7 +92,7 @@ def in_windows(
             first += (places + 1) // 2
         window = done[:, first : first + places]
         if window.shape[1] > known - first:
-            done[:, first : first + window.shape[1]] = draw(window, known - first, first)
+            done[:, first : first + window.shape[1]] = fill(window, known - first, first)
             known = first + window.shape[1]
         if known >= length:
             return done

@@ -43,7 +43,7 @@ def adopt(layer: keras.layers.Layer) -> list[SeedGenerator]:
     return found
 
 
-def drawn(law: Law | str, shape: Sequence[int | tf.Tensor], seed: SeedGenerator) -> tf.Tensor:
+def random_tensor(law: Law | str, shape: Sequence[int | tf.Tensor], seed: SeedGenerator) -> tf.Tensor:
     """Draws what a generator is given in training.
 
     Args:

@@ -72,7 +72,7 @@ class ALI(BiGAN):
         output = call(self.network("encoder", training), {"image": image}, training)
         return dict(zip(("mean", "log_variance"), tf.split(output, 2, axis=-1), strict=True))
 
-    def drawn(self, inferred: dict[str, tf.Tensor], training: bool) -> tf.Tensor:
+    def code_of(self, inferred: dict[str, tf.Tensor], training: bool) -> tf.Tensor:
         """Draws a code: the mean, and noise times the standard deviation."""
-        noise = keras.random.normal(tf.shape(inferred["mean"]), dtype="float32", seed=self.draws(training))
+        noise = keras.random.normal(tf.shape(inferred["mean"]), dtype="float32", seed=self.seeds(training))
         return inferred["mean"] + tf.exp(0.5 * inferred["log_variance"]) * noise

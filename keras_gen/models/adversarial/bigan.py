@@ -96,14 +96,14 @@ class BiGAN(GAN):
 
     def code(self, batch: Batch, training: bool) -> tf.Tensor:
         """Returns the codes (B, latent_dim) of this step's real images, whatever augmentation they suffer later."""
-        return batch.once("code", lambda: self.drawn(self.inferred(self.real(batch, training), training), training))
+        return batch.once("code", lambda: self.code_of(self.inferred(self.real(batch, training), training), training))
 
     def inferred(self, image: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
         """Returns what the encoder says of images; the first value is their code."""
         code = call(self.network("encoder", training), {"image": image}, training)
         return {"code": tf.tanh(code) if self.latent == "uniform" else code}
 
-    def drawn(self, inferred: dict[str, tf.Tensor], training: bool) -> tf.Tensor:
+    def code_of(self, inferred: dict[str, tf.Tensor], training: bool) -> tf.Tensor:
         """Returns a code that is distributed as the encoder says."""
         return inferred["code"]
 

@@ -16,7 +16,7 @@ from keras_gen.networks import adversarial as networks
 from keras_gen.networks.build import DISCRIMINATOR_NORMS, GENERATOR_NORMS, Laws, call, check_fit, input_shape
 from keras_gen.ops.augment import KINDS, augment
 from keras_gen.ops.penalties import lazily, r1
-from keras_gen.ops.random import UNTRUNCATED, drawn, truncated
+from keras_gen.ops.random import UNTRUNCATED, random_tensor, truncated
 from keras_gen.signatures.draws import example_inputs
 from keras_gen.signatures.law import NORMAL, Law, metadata
 from keras_gen.signatures.signature import Signature, signature
@@ -25,6 +25,10 @@ from keras_gen.signatures.signature import Signature, signature
 @keras.saving.register_keras_serializable("keras_gen")
 class GAN(GenerativeModel):
     """Generative adversarial network: your own two networks, or ready ones.
+
+    The arguments come in two groups: those of the networks, whose names are `NETWORKS`, down to `minibatch_stddev`; and
+    those of the game, from `adversarial` on. A subclass that makes both networks itself has `settled = GAN.NETWORKS`,
+    passes on `generator=` and `discriminator=`, and takes what arguments of the first group it names itself.
 
     Args:
         generator: a `keras.Model` from `{"latent": (B, latent_dim)}`, or from one plain tensor, to images (B, H, W, C)
@@ -42,6 +46,7 @@ class GAN(GenerativeModel):
             generator's.
         dropout: share of the discriminator's hidden units that are left out in training, in [0, 1).
         minibatch_stddev: show the discriminator how much the features vary in its batch.
+
         adversarial: `"non_saturating"`, `"minimax"`, `"least_squares"`, `"wasserstein"` or `"hinge"`.
         latent: law of the latents, `"normal"` or `"uniform"` on [-1, 1).
         update: `"simultaneous"` (both losses on one forward pass) or `"alternating"` (Algorithm 1 of the paper).
@@ -74,6 +79,10 @@ class GAN(GenerativeModel):
     """
 
     averaged = ("generator",)
+    NETWORKS = (
+        *("generator", "discriminator", "latent_dim", "image_shape", "architecture", "hidden", "width"),
+        *("norm", "discriminator_norm", "dropout", "minibatch_stddev"),
+    )
 
     def __init__(
         self,
@@ -234,22 +243,22 @@ class GAN(GenerativeModel):
         """Returns the generator's inputs of this step: what the batch holds, and what was drawn once."""
         rows = tf.shape(batch["image"])[0]
         missing = [name for name in self.laws() if name not in batch]
-        found = {name: batch.once(name, lambda name=name: self.draw(name, rows, training)) for name in missing}
+        found = {name: batch.once(name, lambda name=name: self.random_input(name, rows, training)) for name in missing}
         return self.generator_inputs({**batch, **found})
 
     def judge(self, image: tf.Tensor, kind: str, batch: Batch, training: bool) -> tf.Tensor:
         """Returns the discriminator's output for images of this step, `"real"` and `"fake"` ones computed once."""
 
         def output():
-            seen = augment(image, self.augment, self.draws(training)) if self.augment and training else image
+            seen = augment(image, self.augment, self.seeds(training)) if self.augment and training else image
             return call(self.discriminator, self.discriminator_inputs(seen, kind, batch, training), training)
 
         return batch.once(f"{kind}_logits", output)
 
-    def draw(self, name: str, rows: tf.Tensor, training: bool) -> tf.Tensor:
+    def random_input(self, name: str, rows: tf.Tensor, training: bool) -> tf.Tensor:
         """Draws an input of the generator after its law."""
         shape, law = self.laws()[name]
-        return drawn(law, (rows, *shape[1:]), self.draws(training))
+        return random_tensor(law, (rows, *shape[1:]), self.seeds(training))
 
     # --- signatures --------------------------------------------------------------------------------------------------
 

@@ -125,7 +125,7 @@ class RobGAN(ACGAN):
     def moved(self, image: tf.Tensor, batch: Batch) -> tf.Tensor:
         """Returns images with the change that the former replay of this batch has left, at first a random one."""
         if "change" not in batch.carried:
-            seed, epsilon = self.draws(True), self.epsilon
+            seed, epsilon = self.seeds(True), self.epsilon
             batch.carried["change"] = keras.random.uniform(tf.shape(image), -epsilon, epsilon, "float32", seed)
         return tf.clip_by_value(image + batch.carried["change"], -1.0, 1.0)
 

@@ -88,6 +88,6 @@ class WGANGP(GAN):
 
     def between(self, real: tf.Tensor, fake: tf.Tensor, training: bool) -> tf.Tensor:
         """Draws a point on the straight line from each fake image to a real one, (B, H, W, C)."""
-        share = keras.random.uniform((tf.shape(real)[0], 1, 1, 1), dtype="float32", seed=self.draws(training))
+        share = keras.random.uniform((tf.shape(real)[0], 1, 1, 1), dtype="float32", seed=self.seeds(training))
         fake = tf.cast(fake, real.dtype)  # half precision's generator meets float32 images
         return fake + share * (real - fake)

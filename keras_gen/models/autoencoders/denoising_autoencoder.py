@@ -71,7 +71,7 @@ class DenoisingAutoencoder(Autoencoder):
 
     def seen(self, image: tf.Tensor, training: bool) -> tf.Tensor:
         """Returns what the encoder sees of images (B, H, W, C) in [-1, 1]: corrupted ones, in training."""
-        return self.corrupted(image, self.draws(training)) if training else image
+        return self.corrupted(image, self.seeds(training)) if training else image
 
     def corrupted(self, image: tf.Tensor, seed: Any) -> tf.Tensor:
         """Corrupts images (B, H, W, C) in [-1, 1], by a seed or a seed generator."""

@@ -96,7 +96,7 @@ class StackedAutoencoder(Autoencoder):
         """Puts `empty` in the place of a share `corruption` of the values."""
         if not self.corruption:
             return values
-        uniform = keras.random.uniform(tf.shape(values), dtype="float32", seed=self.draws(True))
+        uniform = keras.random.uniform(tf.shape(values), dtype="float32", seed=self.seeds(True))
         return tf.where(uniform < self.corruption, tf.cast(empty, values.dtype), values)
 
     def shallow_loss(self, depth: int, batch: Batch, training: bool) -> dict[str, tf.Tensor]:

@@ -111,14 +111,14 @@ class VAE(GenerativeModel):
         return {"reconstruction": -mean(log_likelihood), "kl": mean(gaussian_kl(*code))}
 
     def explained(self, batch: Batch, training: bool) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Draws `samples` latents for each image: its posterior, then what `drawn` returns, (B * samples,) each."""
+        """Draws `samples` latents for each image: its posterior, then their `log_densities`, (B * samples,) each."""
         image, given = self.observed(batch["image"], training), self.conditions_in(batch)
         code = self.posterior(image, training, **given)
         image, *many = (tf.repeat(value, self.samples, axis=0) for value in (image, *code))
         given = {name: tf.repeat(value, self.samples, axis=0) for name, value in given.items()}
-        return code, *self.drawn(image, *many, training, **given)
+        return code, *self.log_densities(image, *many, training, **given)
 
-    def drawn(
+    def log_densities(
         self, image: tf.Tensor, means: tf.Tensor, log_variance: tf.Tensor, training: bool, **given: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """Draws a latent z for each image x; returns log p(x | z), log p(z) and log q(z | x) in nats, (B,) each."""
@@ -136,7 +136,7 @@ class VAE(GenerativeModel):
             return image
         level = 0.5
         if self.binarize == "stochastic":
-            level = keras.random.uniform(tf.shape(image), dtype="float32", seed=self.draws(training))
+            level = keras.random.uniform(tf.shape(image), dtype="float32", seed=self.seeds(training))
         return tf.where(0.5 * (image + 1.0) > level, 1.0, -1.0)
 
     def posterior(self, image: tf.Tensor, training: bool, **given: tf.Tensor) -> list[tf.Tensor]:
@@ -149,7 +149,7 @@ class VAE(GenerativeModel):
 
     def code(self, means: tf.Tensor, log_variance: tf.Tensor, training: bool) -> tuple[tf.Tensor, tf.Tensor]:
         """Draws latents from the posterior; returns them and the noise that they are made of, each (B, latent_dim)."""
-        noise = keras.random.normal(tf.shape(means), dtype="float32", seed=self.draws(training))
+        noise = keras.random.normal(tf.shape(means), dtype="float32", seed=self.seeds(training))
         return means + tf.exp(0.5 * log_variance) * noise, noise
 
     # --- likelihood --------------------------------------------------------------------------------------------------
@@ -176,7 +176,7 @@ class VAE(GenerativeModel):
         code = self.posterior(image, False, **given)
         total = tf.fill(tf.shape(image)[:1], -np.inf)
         for _ in tf.range(samples):  # one after the other: memory does not grow with them
-            log_likelihood, log_prior, log_posterior = self.drawn(image, *code, False, **given)
+            log_likelihood, log_prior, log_posterior = self.log_densities(image, *code, False, **given)
             total = keras.ops.logaddexp(total, log_likelihood + log_prior - log_posterior)
         return total - tf.math.log(tf.cast(samples, tf.float32))
 

@@ -155,7 +155,7 @@ class VQVAE(GenerativeModel):
             return {"image": self.images(token)}
 
         def generate(noise):
-            return {"image": self.images(self.codebook.draw(0.5 * (noise + 1.0)))}
+            return {"image": self.images(self.codebook.tokens_from(0.5 * (noise + 1.0)))}
 
         def tokens(n):
             return {"token": np.random.default_rng(0).integers(self.codes, size=(n, *self.token_shape), dtype=np.int32)}

@@ -17,7 +17,7 @@ from keras_gen.game.player import Player
 from keras_gen.losses import mean
 from keras_gen.networks import transformer as networks
 from keras_gen.networks.build import call
-from keras_gen.ops.decoding import drawn, in_windows, likeliest
+from keras_gen.ops.decoding import in_windows, likeliest, sampled_rows
 from keras_gen.signatures.law import Law, metadata
 from keras_gen.signatures.signature import Signature, signature
 from keras_gen.tokenizer import Tokenizer
@@ -308,11 +308,11 @@ class GPT(GenerativeModel):
                 autograph=False,
             )
 
-        def draw(window, known, first):
+        def filled(window, known, first):
             share = shares[:, first : first + window.shape[1]]
             return self._compiled_functions[name](window, tf.constant(known), share, *how, given).numpy()
 
-        return in_windows(tokens, length, self.context + 1 - self.start, draw)
+        return in_windows(tokens, length, self.context + 1 - self.start, filled)
 
     def _decoded(self, cached, tokens, known, shares, temperature, top_k, top_p, given):
         """Draws what follows the first `known` columns of tokens (B, T), place by place."""
@@ -335,7 +335,7 @@ class GPT(GenerativeModel):
         step, state, begin = without, [], known - 1
         if cached:
             step, state, begin = with_caches, [(empty, empty)] * self.blocks, tf.constant(0)
-        return drawn(step, state, seen, begin, known, shares, (temperature, top_k, top_p))[:, start:]
+        return sampled_rows(step, state, seen, begin, known, shares, (temperature, top_k, top_p))[:, start:]
 
     def caches(self) -> tuple[int, ...]:
         """Returns the shape of a row's keys, and of its values: (blocks, heads, context, features of a head)."""

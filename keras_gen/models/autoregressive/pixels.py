@@ -129,7 +129,7 @@ class PixelModel(GenerativeModel):
         """Returns what the likelihood is of: images in [-1, 1] whose values are levels."""
         image = tf.cast(image, tf.float32)
         if self.levels == 2 and self.binarize == "stochastic":
-            cut = keras.random.uniform(tf.shape(image), dtype="float32", seed=self.draws(training))
+            cut = keras.random.uniform(tf.shape(image), dtype="float32", seed=self.seeds(training))
             return tf.where(0.5 * (image + 1.0) > cut, 1.0, -1.0)
         return self.value(self.level(image))
 
@@ -185,7 +185,7 @@ class PixelModel(GenerativeModel):
         keep = np.float32(rows * math.prod(self.image_shape[1:]))
         return self.sample(len(images), seed=seed, known=images, keep=keep, **inputs)
 
-    def drawn(self, noise: tf.Tensor, known: tf.Tensor, keep: tf.Tensor, **given: tf.Tensor) -> tf.Tensor:
+    def sampled_images(self, noise: tf.Tensor, known: tf.Tensor, keep: tf.Tensor, **given: tf.Tensor) -> tf.Tensor:
         """Draws images value by value.
 
         Args:
@@ -206,8 +206,8 @@ class PixelModel(GenerativeModel):
 
         return raster.visited(self.inference("pixels"), self.image_shape, given, fill, tf.shape(noise)[0])
 
-    def drawn_naively(self, noise: tf.Tensor, known: tf.Tensor, keep: tf.Tensor, **given: tf.Tensor) -> tf.Tensor:
-        """Draws the same with one pass over the whole image for each value: what `drawn` is measured against."""
+    def sampled_naively(self, noise: tf.Tensor, known: tf.Tensor, keep: tf.Tensor, **given: tf.Tensor) -> tf.Tensor:
+        """Draws the same as `sampled_images`, but with a pass over the whole image for each value, to compare with."""
         size = math.prod(self.image_shape)
         share = 0.5 * (noise + 1.0)
         place = tf.reshape(tf.range(size, dtype=tf.float32), (1, *self.image_shape))
@@ -248,7 +248,7 @@ class PixelModel(GenerativeModel):
 
         @partial(tf.function, autograph=False, reduce_retracing=True)  # eagerly, so many passes take minutes
         def sample(noise, known, keep, **given):
-            return {"image": self.drawn(*map(tf.convert_to_tensor, (noise, known, keep)), **given)}
+            return {"image": self.sampled_images(*map(tf.convert_to_tensor, (noise, known, keep)), **given)}
 
         laws = metadata({"noise": UNIFORM, "known": Law("constant", -1), "keep": Law("constant", 0)})
         inputs = {"noise": shape, "known": shape, "keep": (None,), **given}

@@ -23,7 +23,7 @@ def linear(name, value):
 class OneWeight(keras_gen.BiGAN):
     """Draws the latent Z always, so that every gradient can be done by hand."""
 
-    def draw(self, name, rows, training):
+    def random_input(self, name, rows, training):
         return tf.fill((rows, 1), Z)
 
 

@@ -70,6 +70,6 @@ def test_initial_weights_have_standard_deviation_002_and_the_papers_adam():
 
 def test_latents_are_uniform_as_in_the_paper():
     model = keras_gen.DCGAN(image_shape=(8, 8, 1), width=2)
-    latents = model.draw("latent", 4000, True).numpy()
+    latents = model.random_input("latent", 4000, True).numpy()
     assert -1 <= latents.min() < -0.99 and 0.99 < latents.max() < 1
     assert latents.std() == pytest.approx(3**-0.5, rel=0.01)

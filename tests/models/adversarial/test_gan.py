@@ -1,5 +1,7 @@
 """The options that serve all games: each by hand, and what has none of it is left alone."""
 
+import inspect
+
 import keras
 import numpy as np
 import pytest
@@ -16,6 +18,43 @@ from keras_gen.ops.random import UNTRUNCATED, truncated
 
 def softplus(x):
     return np.log1p(np.exp(x))
+
+
+# --- arguments -------------------------------------------------------------------------------------------------------
+
+
+@keras.saving.register_keras_serializable("mine")
+class OwnNetworks(keras_gen.GAN):
+    """A leaf that makes both networks, and has one argument for them by a name that its parent has, too."""
+
+    settled = keras_gen.GAN.NETWORKS
+
+    def __init__(self, width=6, **kwargs):
+        generator = keras.Sequential([keras.Input((3,)), keras.layers.Dense(width), keras.layers.Dense(16)])
+        generator.add(keras.layers.Reshape((4, 4, 1)))
+        discriminator = keras.Sequential([keras.Input((4, 4, 1)), keras.layers.Flatten(), keras.layers.Dense(1)])
+        super().__init__(generator, discriminator, latent_dim=3, **kwargs)
+
+
+def test_the_arguments_of_the_networks_come_first_and_have_one_name():
+    arguments = list(inspect.signature(keras_gen.GAN).parameters)
+    networks = keras_gen.GAN.NETWORKS
+    assert tuple(arguments[: len(networks)]) == networks
+    game = ["adversarial", "latent", "update", "n_critic", "label_smoothing", "r1", "r1_every", "augment"]
+    assert arguments[len(networks) :] == [*game, "kwargs"]
+
+
+def test_a_leaf_settles_its_networks_in_one_word(tmp_path):
+    model = OwnNetworks(width=5, r1=2.0, seed=1)
+    assert model.get_config() == {"width": 5, "r1": 2.0, "seed": 1, "name": model.name, "dtype": "float32"}
+    model.save(tmp_path / "own.keras")
+    again = keras_gen.load(tmp_path / "own.keras", custom_objects={"OwnNetworks": OwnNetworks})
+    assert np.array_equal(again.sample(2), model.sample(2)) and again.sample(2).shape == (2, 4, 4, 1)
+    for name in set(keras_gen.GAN.NETWORKS) - {"width"}:
+        with pytest.raises(UsageError, match=f"OwnNetworks has no argument '{name}'"):
+            OwnNetworks(**{name: None})
+    with pytest.raises(UsageError, match="DCGAN has no argument 'architecture'"):
+        keras_gen.DCGAN(architecture="mlp")
 
 
 # --- label smoothing -------------------------------------------------------------------------------------------------

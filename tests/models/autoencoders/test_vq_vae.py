@@ -100,8 +100,8 @@ def test_frequencies_are_a_law_and_the_sampler_draws_it():
     np.testing.assert_allclose(law, [0.5, 0, 0.2, 0.3], atol=1e-5)
     assert law.sum() == pytest.approx(1, abs=1e-6) and (law > 0).all()
     uniform = np.float32([[0, 0.499], [0.501, 0.699], [0.701, np.nextafter(np.float32(1), np.float32(0))]])
-    np.testing.assert_array_equal(codebook.draw(uniform), [[0, 0], [2, 2], [3, 3]])
-    drawn = codebook.draw(np.random.default_rng(0).random(100_000, np.float32)).numpy()
+    np.testing.assert_array_equal(codebook.tokens_from(uniform), [[0, 0], [2, 2], [3, 3]])
+    drawn = codebook.tokens_from(np.random.default_rng(0).random(100_000, np.float32)).numpy()
     np.testing.assert_allclose(np.bincount(drawn, minlength=4) / 1e5, law, atol=0.005)
 
 
