@@ -306,7 +306,7 @@ class Training:
 
     def took(self) -> str:
         """Returns the time since training began."""
-        from keras_gen.cli.progress import duration
+        from keras_gen.terminal import duration
 
         return duration(time.monotonic() - self.began)
 
