@@ -89,14 +89,14 @@ class Progress:
         """Ends the line."""
         self.close()
 
-    def close(self):
+    def close(self) -> None:
         """Leaves the bar as it is by now, once, and the cursor on a line of its own."""
         if self._terminal and self._shown:
             self._show()
             print(file=self._file, flush=True)
         self._shown = False
 
-    def add(self, count: int):
+    def add(self, count: int) -> None:
         """Counts some more as done."""
         self.tell(self.done + count)
 
@@ -104,7 +104,7 @@ class Progress:
         """Tells whether the next call of `tell` writes a line."""
         return time.monotonic() >= self._next
 
-    def tell(self, done: int, more: str = ""):
+    def tell(self, done: int, more: str = "") -> None:
         """Says how many are done by now.
 
         Args:

@@ -53,7 +53,7 @@ def _only_the_chief_speaks(strategy) -> Iterator[None]:
     if distribution.is_chief(strategy):
         yield
         return
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
         yield
 
 
