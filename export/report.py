@@ -28,7 +28,7 @@ def write_report(folder: Path, kind: str, report: Mapping[str, Any], everything:
     """
     path = folder / REPORT
     try:
-        old = json.loads(path.read_text())
+        old = json.loads(path.read_text(encoding="utf-8"))
         entry = dict(old[kind]["signatures"]) if not everything and kind in old else {}
     except (OSError, ValueError, KeyError, TypeError):  # a damaged report is worth no more than none
         old, entry = {}, {}

@@ -51,7 +51,7 @@ def _report(options, folder, seed):
     train(parse(["train", options.name, *where, *given, *chosen]))
     found = evaluated(folder / "model.keras", options.data, options.n, seed=0)  # one judge for all seeds
     writing.write(folder / "evaluation.json", (json.dumps(found._asdict(), indent=2) + "\n").encode())
-    card = json.loads((folder / "card.json").read_text())
+    card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     return {"metrics": found.metrics, "protocol": found.protocol, "steps": card["steps"], "model": card["identity"]}
 
 

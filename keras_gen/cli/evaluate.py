@@ -66,7 +66,7 @@ def evaluated(path: Path, data: str | None, n: int, seed: int) -> Any:
 
 def _trained_on(folder):
     try:
-        return json.loads((folder / "card.json").read_text())["settings"]["data"]
+        return json.loads((folder / "card.json").read_text(encoding="utf-8"))["settings"]["data"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UsageError(f"{writing.shown(folder)} has no card that tells its data; give --data") from None
 

@@ -44,21 +44,30 @@ class Folder:
         self._refuse_foreign()
         new = not self.path.exists()
         with self._locks:
+            if new:
+                self._locks.callback(self._remove_empty)  # Windows lets a lock go only when it is given back
             try:
                 self._locks.enter_context(writing.lock(self.path))
                 writing.clean(self.path)
                 yield
             finally:
                 if new and not (self.path / CARD).exists():
-                    with contextlib.suppress(OSError):
-                        (self.path / ".lock").unlink()
-                        self.path.rmdir()
+                    for name in (writing.OWNER, writing.LOCK):
+                        with contextlib.suppress(OSError):
+                            (self.path / name).unlink()
+                    self._remove_empty()
+
+    def _remove_empty(self):
+        with contextlib.suppress(OSError):
+            self.path.rmdir()
 
     def _refuse_foreign(self):
         if not self.path.is_dir() or (self.path / CARD).is_file():
             return
         # Temporary files and an empty folder of checkpoints are what a first start leaves when it is killed.
-        other = sorted(entry.name for entry in self.path.iterdir() if not entry.name.startswith((".lock", ".tmp-")))
+        other = sorted(
+            entry.name for entry in self.path.iterdir() if not entry.name.startswith((writing.LOCK, ".tmp-"))
+        )
         if other:
             raise UsageError(
                 f"folder {shown(self.path)} holds {shown(other[0], 40)!r} and no {CARD}: it is not a run; "
@@ -69,6 +78,8 @@ class Folder:
         """Renames the run that is here and begins a new folder; returns where the old one went."""
         if not (self.path / CARD).is_file():
             return None
+        if writing.WINDOWS:  # which moves no folder with an open file in it
+            self._locks.close()
         aside = writing.move_aside(self.path)
         self._locks.enter_context(writing.lock(self.path))
         return aside

@@ -1,7 +1,6 @@
 """What the terminal shows of a training, and what is written of it at the end of each epoch."""
 
 import math
-import shutil
 import sys
 import time
 from collections.abc import Callable, Mapping
@@ -10,15 +9,11 @@ from typing import Any
 import keras
 
 from keras_gen.errors import DamagedError
+from keras_gen.terminal import Progress
 
 SHARE = 10  # of the time, writing the model between epochs may take one part in so many
-
-
-def duration(seconds: float) -> str:
-    """Returns `0:07`, `12:34` or `1:02:03`."""
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+_AT_FIRST = 0.2  # seconds to the first line on a terminal
+_EVERY = 10.0  # and between two lines elsewhere
 
 
 def check_loss(logs: Mapping[str, Any] | None, step: int) -> None:
@@ -36,7 +31,7 @@ def check_loss(logs: Mapping[str, Any] | None, step: int) -> None:
 
 
 class Line(keras.callbacks.Callback):
-    """Ends training at a step, and shows one line: renewed on a terminal, a new one now and then elsewhere.
+    """Ends training at a step, and shows how far it is: a bar on a terminal, a line now and then elsewhere.
 
     It comes after the checkpoint callback, which counts the steps.
 
@@ -49,28 +44,29 @@ class Line(keras.callbacks.Callback):
     def __init__(self, keeper: Any, target: int, steps_per_epoch: int):
         super().__init__()
         self.keeper, self.target, self.steps_per_epoch = keeper, target, steps_per_epoch
-        self._terminal = sys.stdout.isatty()
-        self._every = 0.2 if self._terminal else 10.0
-        self._began: tuple[float, int] | None = None
-        self._next = 0.0
-        self._shown = False
-
-    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
-        """Shows the line when it is time."""
-        done, now = self.keeper.steps_done, time.monotonic()
-        if done >= self.target:
-            self.model.stop_training = True
-        if self._began is None:  # the first step compiles: it says nothing about the others
-            self._began = (now, done)
-            self._next = now + self._every
-        elif now >= self._next:
-            check_loss(logs, done)
-            self._show(done, now, logs)
-            self._next = now + self._every
+        self._progress: Progress | None = None
 
     def on_train_begin(self, logs: Any = None) -> None:
         """Leaves the sum over the players out: their own losses tell more."""
         self._totals = ("loss",) if len(self.model.players()) > 1 else ()
+
+    def on_train_batch_end(self, batch: int, logs: Any = None) -> None:
+        """Shows the line when it is time."""
+        done = self.keeper.steps_done
+        if done >= self.target:
+            self.model.stop_training = True
+        if self._progress is None:  # the first step compiles: it says nothing about the others
+            quiet = _AT_FIRST if sys.stdout.isatty() else _EVERY
+            self._progress = Progress("", self.target, "steps", done, sys.stdout, quiet, _EVERY)
+        self._progress.done = done
+        if self._progress.due():
+            check_loss(logs, done)
+            self._progress.tell(done, self._more(logs))
+
+    def _more(self, logs):
+        epochs = math.ceil(self.target / self.steps_per_epoch)
+        losses = [f"{name} {float(value):.4g}" for name, value in (logs or {}).items() if name not in self._totals]
+        return ", ".join([*losses, f"epoch {min(self.keeper.epoch + 1, epochs)}/{epochs}"])
 
     def on_train_end(self, logs: Any = None) -> None:
         """Ends the line."""
@@ -78,25 +74,8 @@ class Line(keras.callbacks.Callback):
 
     def close(self) -> None:
         """Leaves the cursor on a line of its own."""
-        if self._terminal and self._shown:
-            print(flush=True)
-        self._shown = False
-
-    def _show(self, done, now, logs):
-        epochs = math.ceil(self.target / self.steps_per_epoch)
-        speed = (done - self._began[1]) / max(now - self._began[0], 1e-9)
-        parts = [f"step {done}/{self.target}"]
-        if speed > 0:  # early in the line, because a narrow terminal cuts its end
-            parts += [f"{duration((self.target - done) / speed)} left", f"{speed:.3g} steps/s"]
-        parts += [f"epoch {min(self.keeper.epoch + 1, epochs)}/{epochs}"]
-        parts += [f"{name} {float(value):.4g}" for name, value in (logs or {}).items() if name not in self._totals]
-        text = "  ".join(parts)
-        if not self._terminal:
-            print(text, flush=True)
-            return
-        width = max(shutil.get_terminal_size().columns - 1, 20)
-        print(f"\r{text[:width]:{width}}", end="", flush=True)
-        self._shown = True
+        if self._progress is not None:
+            self._progress.close()
 
 
 class Record(keras.callbacks.Callback):

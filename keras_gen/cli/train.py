@@ -51,7 +51,7 @@ def _only_the_chief_speaks(strategy) -> Iterator[None]:
     if distribution.is_chief(strategy):
         yield
         return
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+    with open(os.devnull, "w", encoding="utf-8") as nowhere, contextlib.redirect_stdout(nowhere):
         yield
 
 
@@ -304,7 +304,7 @@ class Training:
 
     def took(self) -> str:
         """Returns the time since training began."""
-        from keras_gen.cli.progress import duration
+        from keras_gen.terminal import duration
 
         return duration(time.monotonic() - self.began)
 

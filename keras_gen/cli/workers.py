@@ -85,11 +85,12 @@ class Workers:
             task = {"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}}
             process = subprocess.Popen(
                 [sys.executable, "-m", "keras_gen.cli.workers", *self.argv],
-                env={**os.environ, "TF_CONFIG": json.dumps(task)},
+                env={**os.environ, "TF_CONFIG": json.dumps(task), "PYTHONIOENCODING": "utf-8:replace"},
                 stdin=subprocess.PIPE,  # closed by the kernel when this process dies, however it does
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
-                text=True,
+                encoding="utf-8",
+                errors="replace",
                 start_new_session=True,  # Ctrl-C comes to this process alone, which passes it on once
             )
             self.processes.append(process)
@@ -168,7 +169,7 @@ def _die_with_the_parent():
     def watch():
         while os.read(0, 1024):
             pass
-        os.kill(os.getpid(), signal.SIGKILL)  # checkpoints are whole at every instant
+        os._exit(128 + 9)  # at once, as SIGKILL would, which Windows lacks: checkpoints are whole at every instant
 
     threading.Thread(target=watch, daemon=True).start()
 

@@ -2,19 +2,24 @@
 
 import contextlib
 import errno
-import fcntl
 import itertools
 import os
 import re
+import warnings
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 from keras_gen.errors import UsageError
 
 # Every system call that changes a disk goes through these names, so that a test can fail each of them.
 _makedirs, _open, _write, _fsync, _close = os.makedirs, os.open, os.write, os.fsync, os.close
-_replace, _unlink, _flock = os.replace, os.unlink, fcntl.flock
+_replace, _unlink = os.replace, os.unlink
 
+LOCK, OWNER = ".lock", ".lock.pid"  # of a folder; a run's folder may hold them before it holds anything else
+_PATIENCE = 0.2  # seconds to wait for a lock: another process may just be giving it back
+WINDOWS = os.name == "nt"
+_BINARY = getattr(os, "O_BINARY", 0)  # without it, Windows changes the ends of lines
 _TEMPORARY = re.compile(r"\.tmp-(\d+)-\d+-.")
 _counter = itertools.count()
 _being_written: set[str] = set()
@@ -24,6 +29,7 @@ _CAUSES = {
     errno.EACCES: "permission denied; choose a folder that you may write to",
     errno.EPERM: "permission denied; choose a folder that you may write to",
     errno.EISDIR: "it is a folder; give the name of a file",
+    errno.ELOOP: "it is a link; remove it or choose another folder",
     errno.ENXIO: "it is a device; give the name of a file",
     errno.EEXIST: "a file stands where a folder is needed; choose another path",
     errno.ENOTDIR: "a file stands where a folder is needed; choose another path",
@@ -56,13 +62,7 @@ def write(path: str | os.PathLike, data: bytes) -> None:
         WriteError: the disk is full, read-only, ...; nothing has changed.
     """
     with beside(path, needed=len(data)) as temporary:
-        descriptor = _open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666)
-        try:
-            rest = memoryview(data)
-            while rest:
-                rest = rest[_write(descriptor, rest) :]
-        finally:
-            _close(descriptor)
+        _create(temporary, data)
 
 
 @contextlib.contextmanager
@@ -92,7 +92,7 @@ def beside(path: str | os.PathLike, needed: int | None = None) -> Iterator[Path]
         yield temporary
         _sync(temporary)
         _replace(temporary, target)
-        _sync(target.parent)
+        _sync_names(target.parent)
     except OSError as error:
         size = needed if needed is not None else max(_size(temporary), _size(target))
         _remove(temporary)
@@ -111,6 +111,8 @@ def beside(path: str | os.PathLike, needed: int | None = None) -> Iterator[Path]
 def lock(folder: str | os.PathLike) -> Iterator[None]:
     """Keeps other writers out of a folder; readers never need it, and the kernel releases it when the process dies.
 
+    The number of the process is in a file beside, because Windows lets nobody read a locked one.
+
     Args:
         folder: of a run; made if missing.
 
@@ -121,21 +123,23 @@ def lock(folder: str | os.PathLike) -> Iterator[None]:
         UsageError: another process holds the lock; the message names it.
         WriteError: the folder cannot be written.
     """
-    path = Path(folder) / ".lock"
+    path, owner = Path(folder) / LOCK, Path(os.path.abspath(folder)) / OWNER
     try:
-        descriptor = _locked(folder, path)
+        held = _locked(folder, path)
     except OSError as error:
         raise _explained(error, path, 0) from error
+    process = os.getpid()
     try:
         # The number is for the message alone: on a full disk the lock holds without it.
         with contextlib.suppress(OSError):
-            os.ftruncate(descriptor, 0)
-            _write(descriptor, str(os.getpid()).encode())
+            _remove(owner)  # never written through: it may be a link
+            _create(owner, str(process).encode())
         yield
     finally:
-        # Unlocked by name: a forked child that lives on would otherwise keep it.
-        _flock(descriptor, fcntl.LOCK_UN)
-        _close(descriptor)
+        if os.getpid() == process:  # a forked child holds nothing
+            if _owner(owner) == process:  # the folder may have been moved aside, and another process be in the new one
+                _remove(owner)
+            held.release()
 
 
 def clean(folder: str | os.PathLike) -> None:
@@ -150,7 +154,8 @@ def clean(folder: str | os.PathLike) -> None:
 def move_aside(folder: str | os.PathLike) -> Path:
     """Renames `<run>` to `<run>.1`, or to the next free number, and deletes nothing.
 
-    Call it under the folder's lock, which moves along: the new `<run>` needs a lock of its own.
+    Call it under the folder's lock, which moves along: the new `<run>` needs a lock of its own. Windows moves no folder
+    that holds an open file: there, call it just after the lock.
 
     Args:
         folder: of a run.
@@ -171,7 +176,8 @@ def move_aside(folder: str | os.PathLike) -> Path:
             continue
         try:
             _replace(folder, aside)
-            _sync(folder.parent)
+            _remove(aside / OWNER)
+            _sync_names(folder.parent)
         except OSError as error:
             if error.errno in (errno.ENOTEMPTY, errno.EEXIST):  # somebody else took this number just now
                 continue
@@ -179,13 +185,30 @@ def move_aside(folder: str | os.PathLike) -> Path:
         return aside
 
 
-def _sync(path: Path) -> None:
-    """Waits until a file, or the names in a folder, are on the disk."""
-    descriptor = _open(path, os.O_RDONLY)
+def _create(path: Path, data: bytes) -> None:
+    """Writes a file that is not there yet; a link is there."""
+    descriptor = _open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _BINARY, 0o666)
+    try:
+        rest = memoryview(data)
+        while rest:
+            rest = rest[_write(descriptor, rest) :]
+    finally:
+        _close(descriptor)
+
+
+def _sync(path: Path, access: int = os.O_RDWR) -> None:
+    """Waits until a file is on the disk."""
+    descriptor = _open(path, access | _BINARY)  # Windows does not wait for one that is open for reading
     try:
         _fsync(descriptor)
     finally:
         _close(descriptor)
+
+
+def _sync_names(folder: Path) -> None:
+    """Waits until the names in a folder are on the disk."""
+    with contextlib.suppress(PermissionError):  # Windows opens no folder, and others none that may not be listed
+        _sync(folder, os.O_RDONLY)
 
 
 def _remove(path: str | os.PathLike) -> None:
@@ -221,32 +244,65 @@ def _explained(error: OSError, path: str | os.PathLike, size: int, exact: bool =
     return WriteError(error.errno, f"cannot write {shown(path)}: {cause}")
 
 
-def _locked(folder: str | os.PathLike, path: Path) -> int:
-    """Returns the descriptor of the lock file, locked."""
-    while True:
-        _makedirs(folder, exist_ok=True)
-        descriptor = _open(path, os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            _flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+def _locked(folder: str | os.PathLike, path: Path) -> Any:
+    """Returns the lock of a folder, held. It does not follow a link, and leaves what is in the file."""
+    with warnings.catch_warnings():
+        # Where the kernel has no locks of files, a file that exists is the lock, and a dead process's is taken over.
+        warnings.filterwarnings("ignore", "only soft file lock|flock not supported")
+        import filelock
+
+        held = filelock.FileLock(path, timeout=_PATIENCE, poll_interval=0.05, thread_local=False)
+        for attempt in itertools.count():
+            _makedirs(folder, exist_ok=True)
+            before = _identity(folder)
+            try:
+                held.acquire()
+            except FileNotFoundError:  # the folder is gone already
+                if attempt == 9:
+                    raise
+                continue
+            except filelock.Timeout:
+                owner = _owner(Path(folder) / OWNER)
+                owner = f"process {owner}" if owner is not None and _runs(owner) is not False else "another process"
+                way_out = "wait for it to end, stop it, or choose another folder"
+                raise UsageError(f"{shown(folder)} is in use by {owner}; {way_out}") from None
             # The folder may have been moved aside between the two calls: then this is the lock of another run.
-            if os.path.exists(path) and os.path.samestat(os.stat(path), os.fstat(descriptor)):
-                return descriptor
-        except BlockingIOError:
-            owner = os.read(descriptor, 20).decode(errors="replace")
-            _close(descriptor)
-            owner = f"process {owner}" if owner.isdigit() else "another process"
-            way_out = "wait for it to end, stop it, or choose another folder"
-            raise UsageError(f"{shown(folder)} is in use by {owner}; {way_out}") from None
-        except BaseException:
-            _close(descriptor)
-            raise
-        _close(descriptor)
+            if before is not None and before == _identity(folder):
+                return held
+            held.release()
+
+
+def _identity(folder: str | os.PathLike) -> tuple[int, int] | None:
+    with contextlib.suppress(FileNotFoundError):
+        found = os.stat(folder)
+        return found.st_dev, found.st_ino
+    return None
+
+
+def _owner(path: Path) -> int | None:
+    """Returns the number in the file beside a lock, whoever wrote it, or None."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0))
+        try:
+            text = os.read(descriptor, 20)
+        finally:
+            os.close(descriptor)
+        return int(text) or None if text.isdigit() and len(text) < 20 else None
+    return None
 
 
 def _alive(process: int, temporary: str) -> bool:
     """Tells whether a temporary file is still being written."""
     if process == os.getpid():  # in a container every start may have the same number
         return temporary in _being_written
+    # On Windows nobody can remove a file that is open: there, trying is how to ask.
+    return bool(_runs(process))
+
+
+def _runs(process: int) -> bool | None:
+    """Tells whether a process runs, or None where it cannot be asked: on Windows, signal 0 is Ctrl-C."""
+    if WINDOWS:
+        return None
     try:
         os.kill(process, 0)
     except (ProcessLookupError, OverflowError):

@@ -9,7 +9,8 @@ import tensorflow as tf
 from tiny import make, real_digits
 
 import keras_gen
-from keras_gen.callbacks import GANHealth, ProgressLine, Quality, TraversalImages, progress
+from keras_gen import terminal
+from keras_gen.callbacks import GANHealth, ProgressLine, Quality, TraversalImages
 
 IMAGES = real_digits(64)[0]
 
@@ -116,8 +117,8 @@ def test_quality_is_measured_on_fixed_samples_and_logged():
 
 @pytest.mark.parametrize("together", [1, 3])
 def test_progress_counts_the_steps_of_the_epochs_that_are_left(capsys, monkeypatch, together):
-    monkeypatch.setattr(progress, "_QUIET", 0.0)
-    monkeypatch.setattr(progress, "_EVERY_LOG", 0.0)
+    monkeypatch.setattr(terminal, "_QUIET", 0.0)
+    monkeypatch.setattr(terminal, "_EVERY_LOG", 0.0)
     model, line = game(), ProgressLine("training it")
     model.compile(steps_per_execution=together)
     for first, total in ((0, 12), (1, 8)):

@@ -251,7 +251,8 @@ def test_sigkill_at_any_instant_leaves_a_complete_file(tmp_path):
 
 
 def test_a_second_writer_is_told_who_holds_the_folder(tmp_path):
-    code = "import sys; from keras_gen.files.writing import lock\nwith lock(sys.argv[1]): print('go', flush=1); input()"
+    code = "import sys; from keras_gen.files import writing\n"
+    code += "with writing.lock(sys.argv[1]): print('go', flush=True); input()"
     holder = run(code, tmp_path / "run")
     assert holder.stdout.readline() == "go\n"
     with (
@@ -263,7 +264,7 @@ def test_a_second_writer_is_told_who_holds_the_folder(tmp_path):
     holder.kill()  # the kernel gives it back
     holder.communicate()
     with writing.lock(tmp_path / "run"):
-        assert (tmp_path / "run" / ".lock").read_text() == str(os.getpid())
+        assert (tmp_path / "run" / ".lock.pid").read_text() == str(os.getpid())
         with pytest.raises(UsageError, match=f"process {os.getpid()}"), writing.lock(tmp_path / "run"):
             pass
     with writing.lock(tmp_path / "run"):
@@ -299,14 +300,15 @@ def test_a_child_that_lives_on_does_not_keep_the_lock(tmp_path):
 
 
 def test_a_lock_on_a_folder_that_was_moved_aside_is_not_a_lock(tmp_path, monkeypatch):
-    folder, real, moved = tmp_path / "run", writing._flock, []
+    folder, real, moved = tmp_path / "run", os.open, []
 
-    def flock(descriptor, operation):
-        if not moved:  # another process moves the run between our open and our lock
+    def opened(path, *args):
+        descriptor = real(path, *args)
+        if not moved and os.fspath(path).endswith(".lock"):  # another process moves the run before our lock
             moved.append(writing.move_aside(folder))
-        return real(descriptor, operation)
+        return descriptor
 
-    monkeypatch.setattr(writing, "_flock", flock)
+    monkeypatch.setattr(os, "open", opened)
     with writing.lock(folder):
         assert (folder / ".lock").exists()
         assert moved == [tmp_path / "run.1"]
@@ -328,7 +330,7 @@ def test_clean_removes_what_dead_processes_left_and_nothing_else(tmp_path):
     dead.wait()
     gone = [f".tmp-{dead.pid}-0-model.keras", f".tmp-{dead.pid}-12-a", ".tmp-99999999999999999999-0-a"]
     gone += [f".tmp-{os.getpid()}-999999-model.keras"]  # an earlier start with this number
-    kept = ["model.keras", ".tmp-mine", ".tmp-1-0-model.keras", f"tmp-{dead.pid}-0-a", ".lock"]
+    kept = ["model.keras", ".tmp-mine", ".tmp-1-0-model.keras", f"tmp-{dead.pid}-0-a", ".lock", ".lock.pid"]
     for name in gone + kept:
         (tmp_path / name).write_bytes(OLD)
     writing.clean(tmp_path)
