@@ -298,10 +298,12 @@ def output_of(function: Any, tensors: Mapping[str, Any], names: Sequence[str] = 
 def _labels(function, label, rows):
     if "label" not in function.shapes:
         if label is not None:
-            raise UsageError(f"a label was given to {function.name!r}, which takes none; leave it out")
+            given = np.asarray(label).ravel()[0]
+            raise UsageError(f"label {given} was given to {function.name!r}, which takes none: no labels; leave it out")
         return {}
     labels = np.broadcast_to(np.asarray(0 if label is None else label), rows).astype(np.int32)
-    law = function.meta.get("label.law", "")
-    if law.startswith("classes ") and (labels.min() < 0 or labels.max() >= int(law.split()[1])):
-        raise UsageError(f"label {int(labels.max())} is out of range; expected 0 to {int(law.split()[1]) - 1}")
+    classes = draws.classes_of(function.meta.get("label.law", ""))
+    wrong = labels[(labels < 0) | (labels >= classes)] if classes else ()
+    if len(wrong):
+        raise UsageError(f"label {wrong[0]} is out of range; expected 0 to {classes - 1}")
     return {"label": labels}
