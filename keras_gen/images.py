@@ -24,21 +24,67 @@ def grid(images: np.ndarray, columns: int | None = None, padding: int = 1) -> np
     """Lays images out in rows.
 
     Args:
-        images: (n, H, W, C) in [-1, 1], C = 1 or 3.
+        images: (n, H, W, C) in [-1, 1], C = 1 or 3. One that is NaN throughout leaves its place empty.
         columns: images in a row; a square by default.
         padding: black pixels between two images.
 
     Returns:
-        uint8 (rows * (H + padding) - padding, columns * (W + padding) - padding, C).
+        uint8 (rows * (H + padding) - padding, columns * (W + padding) - padding, C); white where there is no image.
     """
     count, height, width, channels = images.shape
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
     sheet = np.zeros((rows * (height + padding) - padding, columns * (width + padding) - padding, channels), np.uint8)
-    for index, image in enumerate(to_uint8(images)):
-        top, left = index // columns * (height + padding), index % columns * (width + padding)
-        sheet[top : top + height, left : left + width] = image
+    places = [
+        (index // columns * (height + padding), index % columns * (width + padding)) for index in range(rows * columns)
+    ]
+    empty = [*np.isnan(images).all(axis=(1, 2, 3)), *[True] * (rows * columns - count)]
+    for (top, left), nothing in zip(places, empty, strict=True):
+        if nothing:  # with the lines around it, so that nothing looks like an image that is white
+            sheet[max(top - padding, 0) : top + height + padding, max(left - padding, 0) : left + width + padding] = 255
+    for (top, left), nothing, image in zip(places, empty, images, strict=False):
+        if not nothing:
+            sheet[top : top + height, left : left + width] = to_uint8(image)
     return sheet
+
+
+def labelled(
+    sheet: np.ndarray, rows: Sequence[str] = (), columns: Sequence[str] = (), padding: int = 0, size: int = 14
+) -> np.ndarray:
+    """Writes texts at the left of a sheet's rows and above its columns, in black on white.
+
+    Args:
+        sheet: uint8 (H, W, C) of rows and columns of equal size.
+        rows: a text for each, empty where there is nothing to say; its lines that do not fit are left out.
+        columns: likewise, of one line; those at the ends keep to the sheet.
+        padding: pixels between two rows, and between two columns.
+        size: of the letters in pixels.
+
+    Returns:
+        uint8, the sheet at its lower right.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    font, line, gap = ImageFont.load_default(size), math.ceil(1.25 * size), size // 2
+    height, width, channels = sheet.shape
+    left = math.ceil(max((font.getlength(part) for text in rows for part in text.split("\n")), default=0))
+    left += 2 * gap if left else 0
+    top = line + gap if any(columns) else 0
+    picture = Image.new("RGB" if channels == 3 else "L", (left + width, top + height), "white")
+    picture.paste(Image.fromarray(sheet if channels == 3 else sheet[..., 0]), (left, top))
+    pen = ImageDraw.Draw(picture)
+    for number, text in enumerate(rows):
+        tall = (height + padding) / len(rows)
+        lines = text.split("\n")[: max(1, int((tall - padding) // line))]
+        middle = top + tall * number + (tall - padding) / 2
+        for index, part in enumerate(lines):
+            pen.text((gap, middle + line * (index - (len(lines) - 1) / 2)), part, "black", font, anchor="lm")
+    for number, text in enumerate(columns):
+        wide = (width + padding) / len(columns)
+        at = left + wide * number + (wide - padding) / 2 - font.getlength(text) / 2
+        at = min(max(at, left), left + width - font.getlength(text))
+        pen.text((at, top / 2), text, "black", font, anchor="lm")
+    return np.asarray(picture).reshape(top + height, left + width, channels)
 
 
 def enlarged(image: np.ndarray, smallest: int = 256) -> np.ndarray:

@@ -2,7 +2,7 @@
 
 import argparse
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,6 +16,7 @@ from keras_gen.files.runs import SUFFIXES, find
 
 TERMS = "0,1,2-3,4,5+6,7,8"
 MOST_ROWS = 10  # of a traversal, when nobody says which coordinates
+BETWEEN, LOWEST = 2, 18  # pixels between two images of a sheet; the least height of a row with letters beside it
 
 
 class Pictures(NamedTuple):
@@ -26,12 +27,38 @@ class Pictures(NamedTuple):
         frames: (frames, n, H, W, C), for a GIF, which plays them there and back.
         columns: of a frame; a square when `None`.
         text: what there is to say about it.
+        rows: what each row of the sheet is, written beside it.
+        heads: what each column is, written above it.
+        legend: lines that say the same at more length, printed.
     """
 
     sheet: np.ndarray
     frames: np.ndarray
     columns: int | None = None
     text: str = ""
+    rows: Sequence[str] = ()
+    heads: Sequence[str] = ()
+    legend: Sequence[str] = ()
+
+
+class Axes(NamedTuple):
+    """What a traversal or a manifold moves.
+
+    Args:
+        vectors: (k, d) of unit length.
+        names: of each.
+        rows: what is written beside the row of each.
+        reach: how far from 0.
+        law: of the latents that must not leave its range; `None` where they may.
+        legend: what they are.
+    """
+
+    vectors: np.ndarray
+    names: Sequence[str]
+    rows: Sequence[str]
+    reach: float
+    law: str | None
+    legend: Sequence[str] = ()
 
 
 def run(options: argparse.Namespace) -> int:
@@ -63,20 +90,25 @@ def run(options: argparse.Namespace) -> int:
         decode(np.zeros((1, decode.dim), np.float32))
     pictures = action.draw(options, source, decode)
     if pictures.sheet.ndim != 5 or pictures.sheet.shape[-1] not in (1, 3):
-        raise UsageError(f"{writing.shown(path)} makes {pictures.sheet.shape[2:]}, which is no picture")
+        raise UsageError(
+            f"{writing.shown(path)} makes {pictures.sheet.shape[2:]}, no picture; explore is for models of images"
+        )
     _write(output, pictures)
     told = f"{options.action} of {writing.shown(path)}, seed {options.seed}{pictures.text}"
-    print(f"{told}: {writing.shown(output)}", flush=True)
+    print("\n  ".join([f"{told}: {writing.shown(output)}", *pictures.legend]), flush=True)
     return 0
 
 
 def _write(output, pictures):
     if output.suffix == ".png":
-        rows, columns, *shape = pictures.sheet.shape
-        sheet = images.grid(pictures.sheet.reshape(-1, *shape), columns, padding=2)
-        images.save_png(output, images.enlarged(sheet, 512))
+        rows, columns, height, *rest = pictures.sheet.shape
+        sheet = images.grid(pictures.sheet.reshape(-1, height, *rest), columns, padding=BETWEEN)
+        # Large enough for a line of letters beside each row.
+        factor = max(-(-512 // max(sheet.shape[:2])), -(-LOWEST // height) if any(pictures.rows) else 1)
+        sheet = images.enlarged(sheet, factor * max(sheet.shape[:2]))
+        images.save_png(output, images.labelled(sheet, pictures.rows, pictures.heads, factor * BETWEEN))
         return
-    frames = [images.enlarged(images.grid(frame, pictures.columns, padding=2), 256) for frame in pictures.frames]
+    frames = [images.enlarged(images.grid(frame, pictures.columns, padding=BETWEEN), 256) for frame in pictures.frames]
     images.save_gif(output, [*frames, *frames[-2:0:-1]])
 
 
@@ -87,22 +119,32 @@ def _interpolate(options, source, decode):
     """From one sample to another, a row for each pair; with --data between real images, through the encoder."""
     rows, steps = options.n or 8, options.steps or 10
     if options.data is None:
-        ends = decode.draw(2 * rows, options.seed)
+        ends, what = decode.draw(2 * rows, options.seed), "samples"
     else:
         encode, decode = latent.autoencoder(source)
-        ends = encode(_data(options, decode, 2 * rows), options.label)
-    sheet = decode(latent.interpolate(ends[:rows], ends[rows:], steps, _how(options, decode)), options.label)
-    return Pictures(sheet, sheet.swapaxes(0, 1))
+        ends, what = encode(_data(options, decode, 2 * rows), options.label), "reconstructions of real images"
+    how = _how(options, decode)
+    sheet = decode(latent.interpolate(ends[:rows], ends[rows:], steps, how), options.label)
+    names = [f"{row} to {row + rows}" for row in range(rows)]
+    beside = [f"{'sample' if options.data is None else 'image'} {name}" for name in names]
+    legend = [f"rows from above, between {what} ({how}): {_listed(names)}"]
+    return Pictures(sheet, sheet.swapaxes(0, 1), rows=beside, legend=legend)
 
 
 def _manifold(options, source, decode):
-    """A square of equally probable latents; where there are more than two coordinates, the others are a sample's."""
-    axes = options.coordinates or [0, 1]
-    if len(axes) != 2:
-        raise UsageError(f"--coordinates names {len(axes)} of them; a manifold has two, such as 0,1")
-    square = latent.manifold(options.steps or 16, decode.law, decode.draw(1, options.seed)[0], axes)
-    sheet = decode(square, options.label)
-    return Pictures(sheet, sheet.swapaxes(0, 1))
+    """A square of latents, equally probable; where there are more than two coordinates, all else is a sample's."""
+    if options.coordinates and len(options.coordinates) != 2:
+        raise UsageError(f"--coordinates names {len(options.coordinates)} of them; a manifold has two, such as 0,1")
+    if options.coordinates and options.coordinates[0] == options.coordinates[1]:
+        raise UsageError(f"--coordinates names {options.coordinates[0]} twice; a manifold has two, such as 0,1")
+    axes, origin, steps = _axes(options, decode, 2), decode.draw(1, options.seed)[0], options.steps or 16
+    values = latent.quantiles(decode.law, steps) * (1 if decode.law == "normal" else axes.reach)
+    right, up = np.meshgrid(values, values[::-1])
+    sheet = decode(latent.along(origin, axes.vectors, np.stack([right, up], axis=-1), axes.law), options.label)
+    across, above = axes.names
+    legend = [f"to the right {across}, upward {above}, each from {values[0]:.2g} to {values[-1]:.2g}", *axes.legend]
+    heads, rows = _ends(values, across), _ends(values[::-1], above)
+    return Pictures(sheet, sheet.swapaxes(0, 1), rows=rows, heads=heads, legend=legend)
 
 
 def _arithmetic(options, source, decode):
@@ -118,18 +160,33 @@ def _arithmetic(options, source, decode):
     rows = []
     for (_, part), mean in zip(parts, means, strict=True):
         made = decode(np.concatenate([part, mean[None]]), options.label)
-        rows.append(np.full((steps, *made.shape[1:]), -1, np.float32))
+        rows.append(np.full((steps, *made.shape[1:]), np.nan, np.float32))  # nothing, but where there is something
         rows[-1][: len(part)], rows[-1][-1] = made[:-1], made[-1]
-    return Pictures(np.stack([*rows, walk]), walk[:, None])
+    words = {"+": "plus ", "-": "minus "}  # but the first group, whose sign nobody writes
+    names = [_listed([str(index) for index in group], most=6) for _, group in groups]
+    texts = [
+        f"{words[sign] if row else 'samples '}{name}"
+        for row, ((sign, _), name) in enumerate(zip(groups, names, strict=True))
+    ]
+    legend = [
+        f"{'; '.join(texts)}: a row each, their mean last",
+        f"last row: from the mean of {names[0]} to the result",
+    ]
+    heads = [*[""] * (steps - 1), "mean"]
+    return Pictures(
+        np.stack([*rows, walk]), walk[:, None], rows=[*texts, "first mean\nto result"], heads=heads, legend=legend
+    )
 
 
 def _traverse(options, source, decode):
-    """A row for each coordinate, which takes all its values while the others stay as in one sample."""
-    coordinates = options.coordinates or list(range(min(decode.dim, MOST_ROWS)))
-    values = latent.span(decode.law, options.steps or 11, options.reach)
+    """A row for each direction or coordinate, which takes all its values while all else stays as in one sample."""
+    axes = _axes(options, decode, min(decode.dim, MOST_ROWS))
+    values = latent.span(decode.law, options.steps or 11, axes.reach)
     start = decode.draw(1, options.seed)[0]
-    sheet = decode(np.stack([latent.traverse(start, one, values) for one in coordinates]), options.label)
-    return Pictures(sheet, sheet.swapaxes(0, 1))
+    rows = [latent.along(start, vector[None], values[:, None], axes.law) for vector in axes.vectors]
+    sheet = decode(np.stack(rows), options.label)
+    legend = [f"rows from above: {_listed(axes.names)}, each from {values[0]:.2g} to {values[-1]:.2g}", *axes.legend]
+    return Pictures(sheet, sheet.swapaxes(0, 1), rows=axes.rows, heads=_ends(values), legend=legend)
 
 
 def _project(options, source, decode):
@@ -142,7 +199,8 @@ def _project(options, source, decode):
     sheet = np.concatenate([wanted[:, None], way], axis=1)
     frames = np.stack([np.concatenate([wanted, step]) for step in way.swapaxes(0, 1)])
     error = f", mean squared error {found.errors.mean():.4f} (of a gray image: {np.square(wanted).mean():.4f})"
-    return Pictures(sheet, frames, columns=len(wanted), text=error)
+    heads = ["real", "start", *[""] * (sheet.shape[1] - 3), "end"]
+    return Pictures(sheet, frames, columns=len(wanted), text=error, heads=heads)
 
 
 class _Action(NamedTuple):
@@ -157,6 +215,46 @@ ACTIONS = {
     "traverse": _Action(_traverse, frozenset({"coordinates", "steps", "reach", "label"})),
     "project": _Action(_project, frozenset({"n", "steps", "data", "split", "label"})),
 }
+
+
+def _axes(options, decode, count):
+    """Returns the coordinates that are asked for, or all where there are two; else the directions that change most."""
+    plain = options.coordinates or (list(range(decode.dim)) if decode.dim <= 2 else None)
+    if plain:
+        for coordinate in plain:
+            if not 0 <= coordinate < decode.dim:
+                raise UsageError(f"coordinate {coordinate} does not exist; expected 0 to {decode.dim - 1}")
+        vectors, legend = np.eye(decode.dim, dtype=np.float32)[plain], []
+        names = rows = [f"coordinate {k}" for k in plain]
+    else:
+        with terminal.hold(options.debug):
+            found = latent.directions(decode, count, seed=options.seed, label=options.label)
+        vectors, names = found.vectors, [f"direction {number + 1}" for number in range(count)]
+        shares = [_percent(share) for share in found.shares]
+        rows = [f"{name}, {share}" for name, share in zip(names, shares, strict=True)]
+        legend = [f"directions that change the images most: {', '.join(shares)} of their variance"]
+        legend += ["(--coordinates 0,1 moves coordinates of the latents instead)"]
+    reach = options.reach or latent.reach(decode.law, vectors)
+    # Whoever asks for a reach, or for coordinates, gets it; a direction stays where the network was trained.
+    return Axes(vectors, names, rows, reach, None if options.reach or plain else decode.law, legend)
+
+
+def _percent(share):
+    return f"{100 * share:.0f} %" if share >= 0.01 else f"{100 * share:.1g} %" if share > 1e-5 else "0 %"
+
+
+def _listed(names, most=4):
+    """Joins names, of many the first two and the last only."""
+    return ", ".join(names if len(names) <= most else [*names[:2], "...", names[-1]])
+
+
+def _ends(values, name=""):
+    """Returns texts for the ends of an axis, and its name in the middle."""
+    if len(values) < 3:
+        return [f"{value:.2g}" for value in values]
+    texts = [""] * len(values)
+    texts[0], texts[len(values) // 2], texts[-1] = f"{values[0]:.2g}", name, f"{values[-1]:.2g}"
+    return texts
 
 
 def _how(options, decode):

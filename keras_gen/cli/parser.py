@@ -164,8 +164,8 @@ def _explore(command) -> None:
     add = command.add_argument
     add("source", metavar="RUN", help="a run in saved_models, its folder, or a .keras, .onnx or .tflite file")
     actions = ("interpolate", "manifold", "arithmetic", "traverse", "project")
-    what = "interpolate between samples, a manifold of two coordinates, arithmetic on means of samples, traverse one "
-    what += "coordinate after the other, or project real images into the latent space"
+    what = "interpolate between samples, a manifold of two directions, arithmetic on means of samples, traverse one "
+    what += "direction after the other, or project real images into the latent space"
     add("action", choices=actions, metavar="ACTION", help=what)
     add("--seed", type=_seed, default=0, metavar="N", help="of the samples, as in the command sample (default: 0)")
     add("-n", type=_count, metavar="N", help="interpolate, project: number of rows (default: 8)")
@@ -177,7 +177,7 @@ def _explore(command) -> None:
         metavar="slerp|lerp",
         help="on a circle or a straight line (default: by law)",
     )
-    where = "traverse: which to move (default: the first 10); manifold: two (default: 0,1)"
+    where = "traverse: which to move; manifold: two (default: the directions that change the images most)"
     add("--coordinates", type=_labels, metavar="K[,K...]", help=where)
     add("--reach", type=_reach, metavar="X", help="traverse: from -X to X (default: 3; for uniform latents 1)")
     terms = "arithmetic: numbers of samples, from 0 in the order of sample; of each group the mean is taken "

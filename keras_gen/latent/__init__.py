@@ -4,6 +4,7 @@ Latents are arrays (..., d). The functions on them are plain numpy; `decoder` an
 images into latents, whatever holds the networks. Only Keras models have gradients, so that only they can `project`.
 """
 
+from keras_gen.latent.directions import Directions, along, directions, reach
 from keras_gen.latent.moves import (
     INTERPOLATIONS,
     REACH,
@@ -37,13 +38,16 @@ __all__ = [
     "INTERPOLATIONS",
     "REACH",
     "Decoder",
+    "Directions",
     "Encoder",
     "Projection",
+    "along",
     "arithmetic",
     "attribute_direction",
     "autoencoder",
     "called",
     "decoder",
+    "directions",
     "encoder",
     "interpolate",
     "lerp",
@@ -52,6 +56,7 @@ __all__ = [
     "opened",
     "project",
     "quantiles",
+    "reach",
     "reconstruct",
     "slerp",
     "span",

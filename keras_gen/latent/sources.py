@@ -299,10 +299,12 @@ def output_of(function: Any, tensors: Mapping[str, Any], names: Sequence[str] = 
 def _labels(function, label, rows):
     if "label" not in function.shapes:
         if label is not None:
-            raise UsageError(f"a label was given to {function.name!r}, which takes none; leave it out")
+            given = np.asarray(label).ravel()[0]
+            raise UsageError(f"label {given} was given to {function.name!r}, which takes none: no labels; leave it out")
         return {}
     labels = np.broadcast_to(np.asarray(0 if label is None else label), rows).astype(np.int32)
     law = law_of(function.meta, "label")
-    if law and law.classes and (labels.min() < 0 or labels.max() >= law.classes):
-        raise UsageError(f"label {int(labels.max())} is out of range; expected 0 to {law.classes - 1}")
+    wrong = labels[(labels < 0) | (labels >= law.classes)] if law and law.classes else ()
+    if len(wrong):
+        raise UsageError(f"label {wrong[0]} is out of range; expected 0 to {law.classes - 1}")
     return {"label": labels}
