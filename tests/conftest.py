@@ -8,6 +8,17 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one threa
 import pytest
 
 
+def pytest_addoption(parser):
+    parser.addoption("--since", metavar="REV", help="planted bugs: only where the source or its laws changed since")
+    parser.addoption("--model-seconds", type=float, default=60.0, help="CPU seconds that one model may take")
+
+
+def pytest_configure(config):
+    from cost import Cost
+
+    config.pluginmanager.register(Cost(config.getoption("--model-seconds")), "cost")
+
+
 @pytest.fixture
 def digits():
     """Real 8x8 handwritten digits, float32 in [-1, 1], (256, 8, 8, 1)."""

@@ -5,14 +5,17 @@ import os
 import socket
 import subprocess
 import sys
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 import pytest
+from planted import Bug
 
 pytestmark = pytest.mark.distributed
 ROOT = Path(__file__).resolve().parents[1]
-GAMES = ("dcgan", "dcgan_sync_batch", "vae", "critic", "wgan_gp", "acgan", "bigan", "gpt", "pixel_cnn")
+GAMES = ("dcgan_sync_batch", "vae", "gpt")  # one of each family
+MORE_GAMES = ("dcgan", "critic", "wgan_gp", "acgan", "bigan", "pixel_cnn")
 TOLERANCE = {"critic": 1e-4, "wgan_gp": 1e-4}  # second derivatives amplify rounding
 
 
@@ -148,18 +151,18 @@ def drawn(strategy):
     return {f"drawn/{kind}": np.stack(part) for kind, part in zip(kinds, parts, strict=True)}
 
 
-def main(path, *names):
-    """Does everything under the strategies named, in this process."""
+def main(path, kind, *games):
+    """Plays the games under all strategies of a kind, in this process."""
     from keras_gen import distribution
 
-    if names == ("multi_worker",):
+    if kind == "multi_worker":
         strategies = {"multi_worker": distribution.strategy("multi_worker")}
     else:
         two = distribution.strategy("mirrored", replicas=2)
         strategies = {"one": distribution.strategy("one"), "mirrored": two}
     found = {}
     for kind, strategy in strategies.items():
-        results = [trained(name, strategy) for name in GAMES]
+        results = [trained(name, strategy) for name in games]
         for result in [*results, drawn(strategy)]:
             found |= {f"{kind}/{key}": value for key, value in result.items()}
     np.savez(path, **found)
@@ -202,26 +205,26 @@ def cluster(addresses, index):
 
 
 @pytest.fixture(scope="module")
-def found(tmp_path_factory):
-    """What one process and two workers end with; all run at the same time."""
-    folder, addresses = tmp_path_factory.mktemp("found"), free_addresses(2)
-    paths = [folder / f"{name}.npz" for name in ("local", "first", "second")]
-    each = [
-        python(__file__, path, "multi_worker", TF_CONFIG=cluster(addresses, index))
-        for index, path in enumerate(paths[1:])
-    ]
-    finished([python(__file__, paths[0]), *each], 300)
-    return [np.load(path) for path in paths]
+def ends(tmp_path_factory):
+    """Gives what one process and two workers end with when they play these games; all run at the same time."""
+
+    @cache
+    def played(games):
+        folder, addresses = tmp_path_factory.mktemp("found"), free_addresses(2)
+        paths = [folder / f"{name}.npz" for name in ("local", "first", "second")]
+        each = [
+            python(__file__, path, "multi_worker", *games, TF_CONFIG=cluster(addresses, index))
+            for index, path in enumerate(paths[1:])
+        ]
+        finished([python(__file__, paths[0], "local", *games), *each], 300)
+        return [np.load(path) for path in paths]
+
+    return lambda name: played(GAMES if name in GAMES else MORE_GAMES)
 
 
-@pytest.fixture
-def local(found):
-    return found[0]
-
-
-@pytest.fixture
-def workers(found):
-    return found[1:]
+EVERY_GAME = pytest.mark.parametrize(
+    "name", [*GAMES, *(pytest.param(name, marks=pytest.mark.slow) for name in MORE_GAMES)]
+)
 
 
 def assert_same(name, one, other, kind):
@@ -239,13 +242,15 @@ def assert_same(name, one, other, kind):
             np.testing.assert_allclose(a, b, rtol=0, atol=TOLERANCE.get(name, 1e-6), err_msg=key)
 
 
-@pytest.mark.parametrize("name", GAMES)
-def test_two_replicas_end_where_one_does(name, local):
+@EVERY_GAME
+def test_two_replicas_end_where_one_does(name, ends):
+    local, *_ = ends(name)
     assert_same(name, local, local, "mirrored")
 
 
-@pytest.mark.parametrize("name", GAMES)
-def test_two_workers_end_where_one_process_does(name, local, workers):
+@EVERY_GAME
+def test_two_workers_end_where_one_process_does(name, ends):
+    local, *workers = ends(name)
     for worker in workers:
         assert_same(name, local, worker, "multi_worker")
 
@@ -256,11 +261,13 @@ def assert_different(latents, masks, weights):
     assert np.abs(weights[0] - weights[1]).min() > 1e-6
 
 
-def test_replicas_draw_different_latents_masks_and_penalty_weights(local):
+def test_replicas_draw_different_latents_masks_and_penalty_weights(ends):
+    local, *_ = ends(GAMES[0])
     assert_different(*(local[f"mirrored/drawn/{kind}"] for kind in ("latents", "masks", "weights")))
 
 
-def test_workers_draw_different_latents_masks_and_penalty_weights(local, workers):
+def test_workers_draw_different_latents_masks_and_penalty_weights(ends):
+    local, *workers = ends(GAMES[0])
     kinds = [f"drawn/{kind}" for kind in ("latents", "masks", "weights")]
     assert_different(*([worker[f"multi_worker/{kind}"][0] for worker in workers] for kind in kinds))
     for kind in kinds:  # the number of a replica decides, not where it runs
@@ -385,6 +392,24 @@ def test_gradient_penalty_is_of_each_example():
     with tf.GradientTape() as tape:
         flat = gradient_penalty(lambda x: tf.reshape(x, (6, 4))[:, :1] @ kernel, image)
     assert float(flat) == pytest.approx(1.0, abs=1e-5) and np.isfinite(tape.gradient(flat, kernel)).all()
+
+
+BUGS = (
+    Bug(
+        "replicas: the same noise",
+        "ops/random.py",
+        "return seed + tf.stack([shift, tf.zeros_like(shift)])",
+        "return seed",
+        ("test_replicas_draw_different_latents_masks_and_penalty_weights",),
+    ),
+    Bug(
+        "replicas: the loss is not divided",
+        "game/step.py",
+        'return rows / context.all_reduce("sum", rows)',
+        "return 1.0",
+        ("test_two_replicas_end_where_one_does[vae]",),
+    ),
+)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,10 @@
-"""A row per model: constructor arguments that differ from the defaults, and one real batch."""
+"""Small things of which tests are made: networks, arguments, real batches, and models by the names of their rows."""
 
 import os
 from functools import cache
 from pathlib import Path
 
+import collect
 import numpy as np
 import pytest
 
@@ -50,20 +51,6 @@ def networks():
     return generator, keras.Model({"image": image}, layers.Dense(1)(x))
 
 
-def labelled_networks():
-    """Returns an injected generator that takes a label, and a discriminator that tells 10 classes, too."""
-    import keras
-    from keras import layers
-
-    latent, label = keras.Input((5,), name="latent"), keras.Input((), dtype="int32", name="label")
-    x = layers.Concatenate()([latent, layers.Flatten()(layers.Embedding(10, 3)(label))])
-    x = layers.Reshape((8, 8, 1))(layers.Dense(64, activation="tanh")(layers.Dense(16, activation="relu")(x)))
-    image = keras.Input((8, 8, 1), name="image")
-    y = layers.Dense(16, activation="relu")(layers.Flatten()(image))
-    generator = keras.Model({"latent": latent, "label": label}, x)
-    return {"generator": generator, "discriminator": keras.Model({"image": image}, layers.Dense(11)(y))}
-
-
 def encoder(outputs):
     """Returns an injected encoder of 8x8 images."""
     import keras
@@ -78,13 +65,13 @@ def injected():
     return {"generator": generator, "discriminator": discriminator, "latent_dim": 5}
 
 
-def game():
+def small_gan():
     """Returns small networks for any GAN, with dropout."""
     sizes = {"image_shape": (8, 8, 1), "latent_dim": 6, "hidden": (12, 10), "width": 4}
     return {**sizes, "dropout": 0.1, "seed": 3}
 
 
-def vae():
+def small_vae():
     """Returns a value other than the default for every argument of a VAE."""
     return {
         "image_shape": (8, 8, 1),
@@ -101,367 +88,6 @@ def vae():
     }
 
 
-LETTERS = '{"characters": "abcdefghijklmnopq"}'  # state of a tokenizer
-
-# name of the row: (model, arguments). Together the rows of a model give every argument a value other than its default.
-ROWS = {
-    "gan": (
-        "gan",
-        lambda: {
-            "latent_dim": 6,
-            "image_shape": (8, 8, 1),
-            "hidden": (12, 10),
-            "dropout": 0.1,
-            "adversarial": "minimax",
-            "latent": "uniform",
-            "update": "alternating",
-            "n_critic": 2,
-            "label_smoothing": 0.1,
-            "r1": 0.5,
-            "r1_every": 3,
-            "ema": 0.9,
-            "seed": 3,
-            "name": "mine",
-        },
-    ),
-    "gan-resnet": (
-        "gan",
-        lambda: {
-            "image_shape": (8, 8, 1),
-            "architecture": "resnet",
-            "width": 4,
-            "norm": "sync_batch",
-            "discriminator_norm": "layer",
-            "minibatch_stddev": True,
-            "r1": 0.5,
-            "r1_every": 2,
-            "augment": ("color", "translation", "cutout"),
-            "seed": 3,
-        },
-    ),
-    "gan-injected": ("gan", lambda: {**injected(), "seed": 1}),
-    "dcgan": (
-        "dcgan",
-        lambda: {
-            "image_shape": (8, 16, 3),
-            "latent_dim": 7,
-            "width": 4,
-            "hidden": (6,),
-            "latent": "normal",
-            "norm": "sync_batch",
-            "dropout": 0.2,
-            "adversarial": "least_squares",
-            "ema": 0.5,
-            "seed": 2,
-        },
-    ),
-    "cgan": (
-        "cgan",
-        lambda: {
-            **game(),
-            "num_classes": 11,
-            "projection": True,
-            "architecture": "mlp",
-            "norm": "conditional_batch",
-            "discriminator_norm": "spectral",
-        },
-    ),
-    "acgan": (
-        "acgan",
-        lambda: {
-            **game(),
-            "num_classes": 11,
-            "class_weight": 0.5,
-            "architecture": "mlp",
-            "norm": "conditional_batch",
-        },
-    ),
-    "infogan": (
-        "infogan",
-        lambda: {
-            **game(),
-            "num_categories": 7,
-            "continuous": 3,
-            "info_weight": 0.5,
-            "continuous_weight": 0.2,
-            "architecture": "mlp",
-            "norm": "none",
-            "latent": "normal",
-            "ema": 0.9,
-        },
-    ),
-    "bigan": (
-        "bigan",
-        lambda: {
-            **game(),
-            "encoder": encoder(6),
-            "architecture": "mlp",
-            "norm": "none",
-            "latent": "normal",
-            "ema": 0.9,
-        },
-    ),
-    "ali": (
-        "ali",
-        lambda: {
-            **game(),
-            "encoder": encoder(12),
-            "architecture": "mlp",
-            "norm": "none",
-            "latent": "uniform",
-            "ema": 0.9,
-        },
-    ),
-    "rob_gan": (
-        "rob_gan",
-        lambda: {
-            **game(),
-            "num_classes": 11,
-            "class_weight": 0.5,
-            "epsilon": 0.2,
-            "attack_steps": 2,
-            "attack_step_size": 0.15,
-            "n_critic": 1,
-            "architecture": "conv",
-            "norm": "batch",
-            "discriminator_norm": "layer",
-            "update": "simultaneous",
-            "ema": 0.9,
-        },
-    ),
-    "rob_gan-free": (
-        "rob_gan",
-        lambda: {
-            **labelled_networks(),
-            "attack": "free",
-            "replays": 3,
-            "epsilon": 0.3,
-            "attack_step_size": 0.2,
-            "n_critic": 1,
-            "dropout": 0.1,
-            "seed": 3,
-        },
-    ),
-    "wgan": (
-        "wgan",
-        lambda: {
-            **game(),
-            "clip": 0.02,
-            "n_critic": 2,
-            "architecture": "mlp",
-            "norm": "none",
-            "discriminator_norm": "layer",
-        },
-    ),
-    "wgan_gp": (
-        "wgan_gp",
-        lambda: {
-            **game(),
-            "penalty_weight": 5.0,
-            "n_critic": 2,
-            "architecture": "mlp",
-            "norm": "none",
-            "discriminator_norm": "spectral",
-        },
-    ),
-    "sngan": (
-        "sngan",
-        lambda: {
-            **game(),
-            "n_critic": 1,
-            "architecture": "conv",
-            "norm": "sync_batch",
-            "adversarial": "wasserstein",
-            "ema": 0.9,
-        },
-    ),
-    "autoencoder": (
-        "autoencoder",
-        lambda: {
-            "image_shape": (8, 8, 1),
-            "latent_dim": 3,
-            "hidden": (9, 8),
-            "loss": "cross_entropy",
-            "seed": 5,
-            "ema": 0.9,
-        },
-    ),
-    "autoencoder-conv": (
-        "autoencoder",
-        lambda: {"image_shape": (8, 16, 3), "latent_dim": 3, "architecture": "conv", "width": 4, "seed": 5},
-    ),
-    "denoising_autoencoder": (
-        "denoising_autoencoder",
-        lambda: {
-            "image_shape": (8, 8, 3),
-            "latent_dim": 3,
-            "hidden": (9, 8),
-            "corruption": "masking",
-            "amount": 0.3,
-            "seed": 5,
-        },
-    ),
-    "denoising_autoencoder-conv": (
-        "denoising_autoencoder",
-        lambda: {
-            "image_shape": (8, 8, 1),
-            "latent_dim": 3,
-            "architecture": "conv",
-            "width": 4,
-            "loss": "cross_entropy",
-            "amount": 0.2,
-            "seed": 5,
-            "ema": 0.9,
-        },
-    ),
-    "stacked_autoencoder": (
-        "stacked_autoencoder",
-        lambda: {
-            "image_shape": (8, 8, 1),
-            "latent_dim": 5,
-            "hidden": (12, 9),
-            "loss": "cross_entropy",
-            "corruption": 0.25,
-            "seed": 4,
-            "ema": 0.9,
-        },
-    ),
-    "vae": (
-        "vae",
-        lambda: {
-            "image_shape": (8, 8, 1),
-            "latent_dim": 3,
-            "hidden": (9, 8),
-            "beta": 4.0,
-            "samples": 2,
-            "binarize": "threshold",
-            "seed": 5,
-            "ema": 0.9,
-        },
-    ),
-    "vae-conv": (
-        "vae",
-        lambda: {
-            "image_shape": (8, 8, 3),
-            "latent_dim": 3,
-            "architecture": "conv",
-            "width": 4,
-            "likelihood": "gaussian",
-            "seed": 5,
-        },
-    ),
-    "beta_vae": ("beta_vae", lambda: {**vae(), "beta": 3.0, "reconstruction_weight": 0.5}),
-    "conditional_vae": ("conditional_vae", lambda: {**vae(), "num_classes": 11}),
-    "conditional_vae-mlp": (
-        "conditional_vae",
-        lambda: {"image_shape": (8, 16, 3), "latent_dim": 3, "hidden": (9,), "num_classes": 12, "seed": 5},
-    ),
-    "iwae": ("iwae", lambda: {**vae(), "samples": 3}),
-    "vq_vae": (
-        "vq_vae",
-        lambda: {
-            "image_shape": (8, 16, 1),
-            "codes": 11,
-            "code_dim": 3,
-            "width": 6,
-            "blocks": 1,
-            "commitment": 0.5,
-            "decay": 0.9,
-            "revive": 0.1,
-            "seed": 6,
-            "ema": 0.9,
-        },
-    ),
-    "gpt": (
-        "gpt",
-        lambda: {
-            "vocabulary": 17,
-            "context": 8,
-            "width": 12,
-            "blocks": 2,
-            "heads": 3,
-            "dropout": 0.1,
-            "positions": "rotary",
-            "start": True,
-            "num_classes": 11,
-            "learning_rate": 2e-3,
-            "warmup": 2,
-            "decay": 50,
-            "weight_decay": 0.2,
-            "seed": 4,
-            "ema": 0.9,
-        },
-    ),
-    "gpt-text": (
-        "gpt",
-        lambda: {"vocabulary": 17, "context": 8, "width": 8, "blocks": 1, "heads": 2, "seed": 4, "tokenizer": LETTERS},
-    ),
-    "pixel_cnn": (
-        "pixel_cnn",
-        lambda: {
-            "image_shape": (8, 8, 1),
-            "width": 4,
-            "blocks": 1,
-            "first": 5,
-            "kernel": 5,
-            "gated": False,
-            "binarize": "threshold",
-            "num_classes": 11,
-            "seed": 4,
-            "ema": 0.9,
-        },
-    ),
-    "pixel_cnn-color": (
-        "pixel_cnn",
-        lambda: {
-            "image_shape": (8, 8, 3),
-            "levels": 5,
-            "likelihood": "mixture",
-            "mixtures": 3,
-            "width": 6,
-            "blocks": 1,
-            "first": 3,
-            "seed": 4,
-        },
-    ),
-    "pixel_rnn": (
-        "pixel_rnn",
-        lambda: {
-            "image_shape": (8, 8, 1),
-            "width": 4,
-            "blocks": 1,
-            "first": 5,
-            "lstm": "row",
-            "kernel": 5,
-            "binarize": "threshold",
-            "num_classes": 11,
-            "seed": 4,
-            "ema": 0.9,
-        },
-    ),
-    "pixel_rnn-diagonal": (
-        "pixel_rnn",
-        lambda: {
-            "image_shape": (8, 8, 3),
-            "levels": 5,
-            "likelihood": "mixture",
-            "mixtures": 3,
-            "width": 3,
-            "blocks": 1,
-            "first": 3,
-            "seed": 4,
-        },
-    ),
-}
-
-
-# Further networks of some models, for laws; the contract holds for the model in its rows above.
-MORE = {
-    "wgan_gp-conv": ("wgan_gp", lambda: {**game(), "n_critic": 1}),
-    "sngan-mlp": ("sngan", lambda: {**game(), "n_critic": 1, "architecture": "mlp", "norm": "none"}),
-}
-
-
 def make(row, compiled=True, **more):
     """Builds a row's model, with the same initial weights in every call."""
     import keras
@@ -469,7 +95,7 @@ def make(row, compiled=True, **more):
     import keras_gen
 
     keras.utils.set_random_seed(0)
-    name, arguments = {**ROWS, **MORE}[row]
+    name, arguments = collect.row(row)
     model = keras_gen.get(name, **{**arguments(), **more})
     if compiled:
         model.compile()

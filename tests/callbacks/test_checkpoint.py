@@ -6,9 +6,11 @@ import signal
 import keras
 import numpy as np
 import pytest
+from planted import Bug
 from tiny import difference, everything, make, real_digits
 
-from keras_gen.callbacks import Checkpoint, checkpoints, read
+from keras_gen.callbacks import Checkpoint, checkpoints
+from keras_gen.callbacks.state import read
 from keras_gen.errors import DamagedError, UsageError
 
 IMAGES = real_digits(40)[0]
@@ -195,3 +197,21 @@ def test_many_steps_in_one_call_resume_exactly(tmp_path):
 def test_it_saves_by_the_clock(tmp_path):
     fit(make("vae"), saver(tmp_path, every=0.0, every_steps=None, keep=100))
     assert len(checkpoints(tmp_path)) == 10
+
+
+BUGS = (
+    Bug(
+        "resume: no optimizers",
+        "callbacks/state.py",
+        "for index, variable in enumerate(getattr(model, name).variables):",
+        "for index, variable in enumerate([]):",
+        ("contract/test_some.py::test_an_interrupted_fit_ends_bit_identical_to_an_uninterrupted_one[dcgan]",),
+    ),
+    Bug(
+        "resume: no random states",
+        "callbacks/state.py",
+        'named = {f"model/{index}": variable for index, variable in enumerate(model.variables)}',
+        'named = {f"model/{i}": v for i, v in enumerate(model.variables) if "seed" not in v.path}',
+        ("contract/test_some.py::test_an_interrupted_fit_ends_bit_identical_to_an_uninterrupted_one[vae]",),
+    ),
+)

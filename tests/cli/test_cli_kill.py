@@ -104,6 +104,7 @@ def test_killed_and_stopped_and_killed_again(tmp_path):
     assert_same(alone, folder)
 
 
+@pytest.mark.slow
 def test_killed_in_each_of_its_stages(tmp_path):
     (tmp_path / "a").mkdir()
     alone, folder = tmp_path / "a" / "run", tmp_path / "run"

@@ -84,6 +84,7 @@ def card(folder):
     return json.loads((folder / "card.json").read_text())
 
 
+@pytest.mark.slow
 def test_killed_workers_go_on_to_the_very_weights_of_those_left_alone(tmp_path):
     alone, folder = tmp_path / "alone", tmp_path / "run"
     running = []

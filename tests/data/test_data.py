@@ -11,7 +11,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from keras_gen.data import Examples, examples, images, load, npz, store, tfds
+from keras_gen.data import Examples, examples, load, npz, resize, store, tfds
 from keras_gen.errors import DamagedError, UsageError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -116,18 +116,18 @@ def test_sizes_and_channels():
     assert np.abs(half[..., 0] - mean).max() <= 1  # the area mean, rounded twice
     wide = np.zeros((1, 4, 12, 3), np.uint8)
     wide[:, :, 4:8] = 200
-    assert (images.fit(wide, (4, 4), None) == 200).all()  # the center, not the whole squeezed
-    assert (images.fit(wide.astype(np.float32) / 127.5 - 1, (2, 2), None) == np.float32(200 / 127.5 - 1)).all()
+    assert (resize.fit(wide, (4, 4), None) == 200).all()  # the center, not the whole squeezed
+    assert (resize.fit(wide.astype(np.float32) / 127.5 - 1, (2, 2), None) == np.float32(200 / 127.5 - 1)).all()
 
 
 def test_grey_and_color():
     color = rng_images((7, 5, 6, 3))
-    grey = images.fit(color, None, 1)
+    grey = resize.fit(color, None, 1)
     expected = np.stack([np.asarray(Image.fromarray(image).convert("L")) for image in color])
     np.testing.assert_array_equal(grey[..., 0], expected)
-    in_floats = images.fit(color.astype(np.float32) / 127.5 - 1, None, 1)
+    in_floats = resize.fit(color.astype(np.float32) / 127.5 - 1, None, 1)
     np.testing.assert_allclose((in_floats[..., 0] + 1) * 127.5, expected, atol=0.51)
-    assert (images.fit(grey, None, 3) == grey).all()
+    assert (resize.fit(grey, None, 3) == grey).all()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import math
 import numpy as np
 import pytest
 from PIL import Image
+from planted import Bug
 from tiny import shared
 
 import keras_gen
@@ -205,3 +206,21 @@ def test_images_are_refused_where_text_is_wanted_and_the_reverse(tmp_path, monke
     assert main(["train", "gpt", "--set", "start=True", "--steps", "1"]) != 0
     assert "have a beginning" in capsys.readouterr().err
     assert main(["train", "dcgan", "--data", "docstrings", "--steps", "1"]) != 0
+
+
+BUGS = (
+    Bug(
+        "windows: rows of the test split overlap",
+        "data/texts.py",
+        'stride = 1 if chosen == "train" else length - 1',
+        'stride = 1 if chosen == "train" else length // 2',
+        ("test_a_file_is_split_and_every_token_of_the_test_split_is_predicted_once",),
+    ),
+    Bug(
+        "fine-tuning: a tokenizer of its own",
+        "cli/settings.py",
+        "return Tokenizer(old) if old else texts.tokenizer_for",
+        "return texts.tokenizer_for",
+        ("test_fine_tuning_keeps_the_tokenizer_and_begins_with_the_weights",),
+    ),
+)

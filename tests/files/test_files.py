@@ -251,9 +251,8 @@ def test_sigkill_at_any_instant_leaves_a_complete_file(tmp_path):
 
 
 def test_a_second_writer_is_told_who_holds_the_folder(tmp_path):
-    code = "import sys; from keras_gen.files import writing\n"
-    code += "with writing.lock(sys.argv[1]): print('go', flush=True); input()"
-    holder = run(code, tmp_path / "run")
+    code = "import sys; from keras_gen.files import writing\nwith writing.lock(sys.argv[1]): "
+    holder = run(code + "print('go', flush=True); input()", tmp_path / "run")
     assert holder.stdout.readline() == "go\n"
     with (
         pytest.raises(UsageError, match=rf"run is in use by process {holder.pid}; ") as caught,

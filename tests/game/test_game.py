@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from one_weight import D, G, OneWeight, X, Z, game, moved, sigmoid, step
+from planted import Bug
 from tiny import difference, make, networks
 
 import keras_gen
@@ -227,3 +228,21 @@ print(max(np.abs(u - v).max() for u, v in zip(a, b)), np.abs(np.subtract(la, lb)
     assert out.returncode == 0, out.stderr[-2000:]
     weights, losses, apart, masks = map(float, out.stdout.split()[-4:])
     assert weights < 1e-6 and losses < 1e-5 and apart > 1e-3 and masks > 0.1
+
+
+BUGS = (
+    Bug(
+        "moving average: as slow in the first steps as later",
+        "game/step.py",
+        "decay = tf.minimum(self.ema, (1 + done) / (10 + done))",
+        "decay = self.ema + 0.0 * done",
+        ("test_moving_average_is_the_geometric_sum",),
+    ),
+    Bug(
+        "GAN: swapped labels",
+        "losses.py",
+        "return mean(tf.nn.softplus(-real)) + mean(tf.nn.softplus(fake))",
+        "return mean(tf.nn.softplus(real)) + mean(tf.nn.softplus(-fake))",
+        ("test_simultaneous_updates_use_the_weights_of_one_moment",),
+    ),
+)

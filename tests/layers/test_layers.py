@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
+from planted import Bug
 
 from keras_gen.errors import UsageError
 from keras_gen.layers import ConditionalBatchNormalization, MinibatchStddev, SpectralConv2D, SpectralDense
@@ -415,3 +416,89 @@ def test_two_replicas_end_where_one_does():
     command = [sys.executable, "-c", REPLICAS]
     out = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert "same" in out.stdout, out.stderr[-3000:]
+
+
+BUGS = (
+    Bug(
+        "spectral normalization: no gradient through sigma",
+        "layers/spectral.py",
+        "kernel = tf.reshape(matrix / tf.maximum(_stretch(matrix, u), 1e-12), self._kernel.shape)",
+        "kernel = tf.reshape(matrix / tf.maximum(tf.stop_gradient(_stretch(matrix, u)), 1e-12), self._kernel.shape)",
+        (
+            "test_gradient_goes_through_sigma[dense]",
+            "test_gradient_goes_through_sigma[conv]",
+        ),
+    ),
+    Bug(
+        "spectral normalization: the kernel is written to, as in Keras' layer",
+        "layers/spectral.py",
+        "        outputs = self._linear(",
+        "        if training:\n            self._kernel.assign(kernel)\n        outputs = self._linear(",
+        ("test_only_training_calls_move_u_and_nothing_moves_the_kernel[dense]",),
+    ),
+    Bug(
+        "spectral normalization: u is not kept",
+        "layers/spectral.py",
+        "            self.u.assign(u)\n",
+        "",
+        (
+            "test_sigma_is_the_largest_singular_value[dense]",
+            "test_only_training_calls_move_u_and_nothing_moves_the_kernel[conv]",
+        ),
+    ),
+    Bug(
+        "spectral normalization: u moves in inference",
+        "layers/spectral.py",
+        "        if training:\n            u = _iterated",
+        "        if True:\n            u = _iterated",
+        ("test_only_training_calls_move_u_and_nothing_moves_the_kernel[dense]",),
+    ),
+    Bug(
+        "spectral normalization: the wrong matrix of a convolution",
+        "layers/spectral.py",
+        "return tf.reshape(kernel, (-1, kernel.shape[-1]))",
+        "return tf.reshape(tf.transpose(tf.reshape(kernel, (kernel.shape[-1], -1))), (-1, kernel.shape[-1]))",
+        ("test_sigma_is_the_largest_singular_value[conv]",),
+    ),
+    Bug(
+        "spectral normalization: u is not saved",
+        "layers/spectral.py",
+        'self.u.assign(store["u"])',
+        "pass",
+        ("test_spectral_layers_are_saved_and_cloned[dense]",),
+    ),
+    Bug(
+        "conditional batch normalization: one row for all",
+        "layers/conditional.py",
+        "tf.cast(label, tf.int32))",
+        "0 * tf.cast(label, tf.int32))",
+        (
+            "test_two_classes_by_hand",
+            "test_gradient_reaches_the_classes_of_the_batch_only",
+        ),
+    ),
+    Bug(
+        "conditional batch normalization: statistics of the batch in inference",
+        "layers/conditional.py",
+        "self.normalization(x, training=training)",
+        "self.normalization(x, training=True)",
+        (
+            "test_two_classes_by_hand",
+            "test_untrained_tables_make_it_batch_normalization[shape1]",
+        ),
+    ),
+    Bug(
+        "minibatch deviation: neighbors are a group",
+        "layers/minibatch.py",
+        "tf.gather(value, tf.range(rows) % groups)",
+        "tf.gather(value, tf.range(rows) // most)",
+        ("test_deviation_of_groups_by_hand",),
+    ),
+    Bug(
+        "minibatch deviation: no floor",
+        "layers/minibatch.py",
+        "FLOOR = 1e-8",
+        "FLOOR = 0.0",
+        ("test_gradient_is_finite_where_nothing_varies_and_right_where_something_does",),
+    ),
+)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from planted import Bug
 from tiny import real_digits
 
 from keras_gen.ops.attacks import pgd, robustness, search
@@ -145,3 +146,28 @@ def test_figures_do_not_depend_on_the_batch_and_a_wrong_answer_is_not_robust():
     one, other = (robustness(classify(w), x, label, EPSILON, queries=20, batch_size=size) for size in (7, 250))
     assert one == other
     assert one["clean_accuracy"] == 0.75 and one["robust_accuracy"] <= 0.75
+
+
+BUGS = (
+    Bug(
+        "Rob-GAN: wrong sign",
+        "ops/attacks.py",
+        "tf.clip_by_value(changed + step *",
+        "tf.clip_by_value(changed - step *",
+        ("test_few_small_steps_go_as_far_as_they_can",),
+    ),
+    Bug(
+        "Rob-GAN: no projection",
+        "ops/attacks.py",
+        "tape.gradient(value, changed)), low, high)",
+        "tape.gradient(value, changed)), -1.0, 1.0)",
+        ("test_attack_stays_within_epsilon_and_in_range_exactly",),
+    ),
+    Bug(
+        "Rob-GAN: gradient through the attack",
+        "ops/attacks.py",
+        "return tf.stop_gradient(changed)",
+        "return changed",
+        ("test_no_gradient_passes_through_the_attack",),
+    ),
+)

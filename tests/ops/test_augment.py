@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from planted import Bug
 
 from keras_gen.errors import UsageError
 from keras_gen.ops.augment import KINDS, augment
@@ -149,3 +150,51 @@ def test_a_traced_function_draws_anew_at_any_batch():
 def test_unknown_kinds_raise():
     with pytest.raises(UsageError, match="kinds='colour' is not known; did you mean 'color'"):
         drawn(uniform(1, 8, 8, 1), "colour")
+
+
+BUGS = (
+    Bug(
+        "augmentation: one draw for all images",
+        "ops/augment.py",
+        "keras.random.uniform((tf.shape(image)[0], 1, 1, 1),",
+        "tf.ones((tf.shape(image)[0], 1, 1, 1)) * keras.random.uniform((1, 1, 1, 1),",
+        (
+            "test_every_image_has_draws_of_its_own_and_the_seed_says_which[shape1-color]",
+            "test_color_by_its_three_factors",
+        ),
+    ),
+    Bug(
+        "augmentation: never the last shift",
+        "ops/augment.py",
+        "least, most + 1, seed=seed",
+        "least, most, seed=seed",
+        (
+            "test_translation_moves_by_every_shift_up_to_an_eighth[16-24-2-3]",
+            "test_cutout_clears_a_box_of_half_the_size[8-12]",
+        ),
+    ),
+    Bug(
+        "augmentation: a cross is cut out",
+        "ops/augment.py",
+        "image * (1 - inside[0] * inside[1])",
+        "image * (1 - inside[0]) * (1 - inside[1])",
+        ("test_cutout_clears_a_box_of_half_the_size[8-12]",),
+    ),
+    Bug(
+        "augmentation: contrast about the middle",
+        "ops/augment.py",
+        "    return mean + (0.5",
+        "    mean = 0.0 * mean\n    return mean + (0.5",
+        ("test_color_by_its_three_factors",),
+    ),
+    Bug(
+        "augmentation: no gradient",
+        "ops/augment.py",
+        "moved * _along(",
+        "tf.stop_gradient(moved) * _along(",
+        (
+            "test_gradient_is_one_where_a_pixel_is_kept[translation]",
+            "test_gradient_passes_to_the_image_once_and_twice[1-translation]",
+        ),
+    ),
+)

@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from planted import Bug
 
 from keras_gen.ops import penalties
 
@@ -95,3 +96,41 @@ def test_r1_is_a_mean_over_examples_where_it_is_asked():
     found = float(penalties.r1(critic, real))
     assert found == pytest.approx(0.5 * np.square(real).sum((1, 2, 3)).mean(), rel=1e-6)
     assert float(penalties.r1(critic, 0 * real)) == 0
+
+
+BUGS = (
+    Bug(
+        "gradient penalty: one norm for the batch",
+        "ops/penalties.py",
+        "squared = tf.reduce_sum(tf.square(tf.reshape(slope, (tf.shape(slope)[0], -1))), axis=1)",
+        "squared = tf.reduce_sum(tf.square(slope))",
+        (
+            "test_gradient_penalty_of_a_linear_critic_is_that_of_its_norm[7]",
+            "test_gradient_penalty_is_a_mean_over_examples_each_with_its_own_norm",
+        ),
+    ),
+    Bug(
+        "gradient penalty: first order only",
+        "ops/penalties.py",
+        "slope = tape.gradient(value, image)",
+        "slope = tf.stop_gradient(tape.gradient(value, image))",
+        (
+            "test_gradient_penalty_moves_the_weights",
+            "test_a_linear_wasserstein_critic_ends_where_the_penalty_holds_it[1.0-10.0-1.05]",
+        ),
+    ),
+    Bug(
+        "R1: the weight's factor twice",
+        "ops/penalties.py",
+        "return 0.5 * tf.reduce_mean(",
+        "return tf.reduce_mean(",
+        ("test_r1_of_a_linear_critic_is_half_of_its_squared_norm_and_its_gradient_the_weight[6]",),
+    ),
+    Bug(
+        "R1: first order only",
+        "ops/penalties.py",
+        "slope = tape.gradient(value, real)",
+        "slope = tf.stop_gradient(tape.gradient(value, real))",
+        ("test_r1_of_a_linear_critic_is_half_of_its_squared_norm_and_its_gradient_the_weight[6]",),
+    ),
+)

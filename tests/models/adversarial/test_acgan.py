@@ -4,10 +4,24 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import make, real_digits
+from planted import Bug
+from tiny import make, real_digits, small_gan
 
 import keras_gen
 from keras_gen.game.batch import Batch
+
+ROWS = {
+    "acgan": (
+        "acgan",
+        lambda: {
+            **small_gan(),
+            "num_classes": 11,
+            "class_weight": 0.5,
+            "architecture": "mlp",
+            "norm": "conditional_batch",
+        },
+    ),
+}
 
 
 def small(**arguments):
@@ -73,3 +87,17 @@ def test_weight_of_the_class_is_in_the_loss_and_not_in_its_metric(digits):
 def test_discriminator_does_not_see_the_label():
     assert set(make("acgan").discriminator.input) == {"image"}
     assert small(num_classes=7).discriminator.output_shape == (None, 8)
+
+
+BUGS = (
+    Bug(
+        "ACGAN: the class of fakes only",
+        "models/adversarial/acgan.py",
+        'loss = self.class_loss("real", batch, training) + self.class_loss("fake", batch, training)',
+        'loss = self.class_loss("fake", batch, training)',
+        (
+            "test_discriminator_tells_the_class_of_real_and_of_fake_images",
+            "test_at_zero_logits_the_class_costs_ln_10_for_each_kind",
+        ),
+    ),
+)

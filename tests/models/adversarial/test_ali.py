@@ -2,10 +2,25 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import real_digits
+from planted import Bug
+from tiny import encoder, real_digits, small_gan
 
 import keras_gen
 from keras_gen.game.batch import Batch
+
+ROWS = {
+    "ali": (
+        "ali",
+        lambda: {
+            **small_gan(),
+            "encoder": encoder(12),
+            "architecture": "mlp",
+            "norm": "none",
+            "latent": "uniform",
+            "ema": 0.9,
+        },
+    ),
+}
 
 
 def small(architecture="mlp", **arguments):
@@ -88,3 +103,24 @@ def test_encoder_inverts_the_generator_of_a_normal_law():
     made = model.decode(z, 2000)
     assert 10 * made.mean() == pytest.approx(3, abs=0.3) and 10 * made.std() == pytest.approx(2, abs=0.3)
     assert np.corrcoef(z[:, 0], model.encode(made, 2000)[:, 0])[0, 1] >= 0.98
+
+
+BUGS = (
+    Bug(
+        "ALI: the mean in place of a draw",
+        "models/adversarial/ali.py",
+        'tf.exp(0.5 * inferred["log_variance"]) * noise',
+        "0.0 * noise",
+        (
+            "test_code_is_mean_plus_sigma_times_noise",
+            "test_gradient_reaches_mean_and_log_variance_with_the_right_sign",
+        ),
+    ),
+    Bug(
+        "ALI: variance in place of the standard deviation",
+        "models/adversarial/ali.py",
+        'tf.exp(0.5 * inferred["log_variance"])',
+        'tf.exp(inferred["log_variance"])',
+        ("test_code_is_mean_plus_sigma_times_noise",),
+    ),
+)

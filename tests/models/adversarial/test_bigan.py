@@ -2,12 +2,27 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import real_digits
+from planted import Bug
+from tiny import encoder, real_digits, small_gan
 
 import keras_gen
 from keras_gen import latent
 from keras_gen.data.examples import Examples
 from keras_gen.game.batch import Batch
+
+ROWS = {
+    "bigan": (
+        "bigan",
+        lambda: {
+            **small_gan(),
+            "encoder": encoder(6),
+            "architecture": "mlp",
+            "norm": "none",
+            "latent": "normal",
+            "ema": 0.9,
+        },
+    ),
+}
 
 Z, X = 0.5, -0.8  # every latent, and every pixel of the real images
 G, E, A, B = 0.4, 0.7, -1.5, 0.6  # x = G z, z = E x, and the logit of a pair, A x + B z
@@ -157,3 +172,35 @@ def test_encoder_inverts_the_generator_of_a_normal_law():
     made = model.decode(z, 2000)
     assert 10 * made.mean() == pytest.approx(3, abs=0.3) and 10 * made.std() == pytest.approx(2, abs=0.3)
     assert np.corrcoef(z[:, 0], model.encode(made, 2000)[:, 0])[0, 1] >= 0.98
+
+
+BUGS = (
+    Bug(
+        "BiGAN: pair (x, z')",
+        "models/adversarial/bigan.py",
+        'if kind == "fake" else self.code(batch, training)',
+        'if kind == "fake" or kind == "real" else self.code(batch, training)',
+        ("test_discriminator_sees_images_with_their_codes_and_latents_with_their_images",),
+    ),
+    Bug(
+        "BiGAN: codes of generated images",
+        "models/adversarial/bigan.py",
+        "self.inferred(self.real(batch, training), training)",
+        "self.inferred(self.fake(batch, training), training)",
+        ("test_discriminator_sees_images_with_their_codes_and_latents_with_their_images",),
+    ),
+    Bug(
+        "BiGAN: the encoder helps the discriminator",
+        "models/adversarial/bigan.py",
+        "else -real",
+        "else real",
+        ("test_generator_and_encoder_pass_their_pairs_for_the_others[non_saturating]",),
+    ),
+    Bug(
+        "BiGAN: the encoder stands still",
+        "models/adversarial/bigan.py",
+        '((self.encoder,) if player == "g" else ())',
+        "()",
+        ("test_generator_and_encoder_pass_their_pairs_for_the_others[hinge]",),
+    ),
+)

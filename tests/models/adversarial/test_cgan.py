@@ -4,11 +4,26 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import real_digits
+from planted import Bug
+from tiny import real_digits, small_gan
 
 import keras_gen
 from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch
+
+ROWS = {
+    "cgan": (
+        "cgan",
+        lambda: {
+            **small_gan(),
+            "num_classes": 11,
+            "projection": True,
+            "architecture": "mlp",
+            "norm": "conditional_batch",
+            "discriminator_norm": "spectral",
+        },
+    ),
+}
 
 OPTIONS = [
     {"architecture": "mlp", "norm": "none"},
@@ -98,3 +113,21 @@ def test_signature_names_the_classes_and_truncation():
     assert signature.meta["label.law"] == "classes 7" and signature.meta["truncation.law"] == "constant 100"
     assert signature.inputs["label"] == tf.TensorSpec((None,), tf.int32)
     assert signature.inputs["truncation"] == tf.TensorSpec((None,), tf.float32)
+
+
+BUGS = (
+    Bug(
+        "cGAN: the label for the discriminator only",
+        "networks/build.py",
+        "parts.append(keras.ops.one_hot(inputs[name], classes) if classes else inputs[name])",
+        "parts.append(0.0 * keras.ops.one_hot(inputs[name], classes) if classes else inputs[name])",
+        ("test_both_networks_use_the_label[mlp-none]",),
+    ),
+    Bug(
+        "cGAN: fakes of other labels",
+        "models/adversarial/cgan.py",
+        '"label": batch["label"]}',
+        '"label": batch["label"] if kind == "real" else (batch["label"] + 1) % self.num_classes}',
+        ("test_fakes_are_made_for_the_labels_of_the_batch_and_judged_with_them",),
+    ),
+)

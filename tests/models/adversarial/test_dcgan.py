@@ -5,6 +5,24 @@ from keras import layers
 import keras_gen
 from keras_gen.errors import UsageError
 
+ROWS = {
+    "dcgan": (
+        "dcgan",
+        lambda: {
+            "image_shape": (8, 16, 3),
+            "latent_dim": 7,
+            "width": 4,
+            "hidden": (6,),
+            "latent": "normal",
+            "norm": "sync_batch",
+            "dropout": 0.2,
+            "adversarial": "least_squares",
+            "ema": 0.5,
+            "seed": 2,
+        },
+    ),
+}
+
 
 @pytest.mark.parametrize("shape", [(8, 8, 1), (28, 28, 1), (32, 32, 3), (48, 32, 3), (64, 64, 3), (24, 96, 1)])
 def test_any_size_that_doubling_reaches(shape):

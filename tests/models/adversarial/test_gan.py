@@ -7,13 +7,52 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from one_weight import D, G, X, Z, game, moved, sigmoid, step
+from planted import Bug
 from scipy import stats
-from tiny import difference, make, real_digits
+from tiny import difference, injected, make, real_digits
 
 import keras_gen
 from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch
 from keras_gen.ops.random import UNTRUNCATED, truncated
+
+ROWS = {
+    "gan": (
+        "gan",
+        lambda: {
+            "latent_dim": 6,
+            "image_shape": (8, 8, 1),
+            "hidden": (12, 10),
+            "dropout": 0.1,
+            "adversarial": "minimax",
+            "latent": "uniform",
+            "update": "alternating",
+            "n_critic": 2,
+            "label_smoothing": 0.1,
+            "r1": 0.5,
+            "r1_every": 3,
+            "ema": 0.9,
+            "seed": 3,
+            "name": "mine",
+        },
+    ),
+    "gan-resnet": (
+        "gan",
+        lambda: {
+            "image_shape": (8, 8, 1),
+            "architecture": "resnet",
+            "width": 4,
+            "norm": "sync_batch",
+            "discriminator_norm": "layer",
+            "minibatch_stddev": True,
+            "r1": 0.5,
+            "r1_every": 2,
+            "augment": ("color", "translation", "cutout"),
+            "seed": 3,
+        },
+    ),
+    "gan-injected": ("gan", lambda: {**injected(), "seed": 1}),
+}
 
 
 def softplus(x):
@@ -292,3 +331,63 @@ def test_minibatch_deviation_tells_a_batch_of_copies_from_one_of_many():
     alone, among = np.repeat(images[:1], 8, 0), images
     one, other = (float(model.discriminator({"image": batch})[0, 0]) for batch in (alone, among))
     assert abs(one - other) > 1e-4
+
+
+BUGS = (
+    Bug(
+        "GAN: the discriminator moves the generator",
+        "models/adversarial/gan.py",
+        'return (self.discriminator,) if player == "d" else (self.generator,)',
+        'return (self.discriminator, self.generator) if player == "d" else (self.generator,)',
+        ("contract/test_every.py::test_each_player_moves_all_of_its_own_variables_and_none_of_anothers[gan-resnet]",),
+    ),
+    Bug(
+        "GAN: smoothing of both sides",
+        "models/adversarial/gan.py",
+        "loss += self.label_smoothing * mean(real)",
+        "loss += self.label_smoothing * (mean(real) - mean(fake))",
+        ("test_smoothing_is_the_cross_entropy_of_real_images_with_a_target_below_1[non_saturating]",),
+    ),
+    Bug(
+        "R1: lazy, and not as often",
+        "ops/penalties.py",
+        "lambda: float(every) * penalty()",
+        "lambda: penalty()",
+        ("test_lazy_r1_comes_every_so_many_steps_and_counts_as_often",),
+    ),
+    Bug(
+        "augmentation: of real images only",
+        "models/adversarial/gan.py",
+        "if self.augment and training else image",
+        'if self.augment and training and kind == "real" else image',
+        ("test_all_that_the_discriminator_sees_in_training_is_augmented_and_nothing_in_inference",),
+    ),
+    Bug(
+        "truncation: latents are only made smaller",
+        "ops/random.py",
+        "ratio = tf.where(bound < UNTRUNCATED, tf.sqrt(y / x), 1.0)",
+        "ratio = tf.where(bound < UNTRUNCATED, bound / 3.0, 1.0)",
+        ("test_truncated_latents_follow_the_law_cut_off_at_the_bound[1.0]",),
+    ),
+    Bug(
+        "accumulation: a sum in place of the mean",
+        "game/step.py",
+        "weight = _fraction(part, batch, parts) if parts > 1 else 1.0",
+        "weight = 1.0",
+        ("test_parts_of_a_batch_train_as_the_whole[2-simultaneous-equal parts]",),
+    ),
+    Bug(
+        "accumulation: the last part alone",
+        "game/step.py",
+        "gradients[number] = _added(gradients[number], tape.gradient(loss, player.variables))",
+        "gradients[number] = tape.gradient(loss, player.variables)",
+        ("test_parts_of_a_batch_train_as_the_whole[3-alternating-equal parts]",),
+    ),
+    Bug(
+        "dense layers: in the discriminator as in the generator",
+        "networks/adversarial.py",
+        '**{**sizes, "hidden": sizes["hidden"][::-1]}',
+        "**sizes",
+        ("test_dense_layers_come_first_in_the_generator_and_in_reverse_last_in_the_discriminator[conv]",),
+    ),
+)

@@ -4,13 +4,31 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import real_digits
+from planted import Bug
+from tiny import real_digits, small_gan
 
 import keras_gen
 from keras_gen import latent
 from keras_gen.data.examples import Examples
 from keras_gen.game.batch import Batch
 from keras_gen.models.adversarial.infogan import rank_correlation, slant_and_width
+
+ROWS = {
+    "infogan": (
+        "infogan",
+        lambda: {
+            **small_gan(),
+            "num_categories": 7,
+            "continuous": 3,
+            "info_weight": 0.5,
+            "continuous_weight": 0.2,
+            "architecture": "mlp",
+            "norm": "none",
+            "latent": "normal",
+            "ema": 0.9,
+        },
+    ),
+}
 
 
 def small(architecture="mlp", **arguments):
@@ -196,3 +214,42 @@ def test_measures_by_hand():
     found = model.measures(train, test)
     assert found["information"] == pytest.approx(0, abs=1e-6)
     assert found["cluster_accuracy"] == pytest.approx(2 / 5), "all are of one category, which means 5 or 7"
+
+
+BUGS = (
+    Bug(
+        "InfoGAN: Q detached from G",
+        "models/adversarial/infogan.py",
+        'self.read(batch.once("fake_logits", None))',
+        'self.read(call(self.discriminator, {"image": tf.stop_gradient(self.fake(batch, training))}, training))',
+        ("test_information_moves_generator_and_features_by_its_weight",),
+    ),
+    Bug(
+        "InfoGAN: the discriminator's player moves the head",
+        "models/adversarial/infogan.py",
+        "return tuple(layer for layer in self.discriminator.layers if layer not in head)",
+        "return (self.discriminator,)",
+        ("test_the_generators_player_moves_the_head_and_the_discriminators_all_below_it",),
+    ),
+    Bug(
+        "InfoGAN: the information does not shape the features",
+        "models/adversarial/infogan.py",
+        "{**d, **codes}, {**g, **codes}",
+        "{**d, **{name: 0.0 for name in codes}}, {**g, **codes}",
+        ("test_information_moves_generator_and_features_by_its_weight",),
+    ),
+    Bug(
+        "InfoGAN: Q reads codes of another draw",
+        "models/adversarial/infogan.py",
+        "given = self.given(batch, training)\n        logits",
+        'given = self.given(Batch(image=batch["image"]), training)\n        logits',
+        ("test_bound_begins_at_zero_and_ends_below_the_entropy",),
+    ),
+    Bug(
+        "InfoGAN: standard deviation in place of the variance",
+        "models/adversarial/infogan.py",
+        'gaussian_log_likelihood(given["code"], means, log_variance)',
+        'gaussian_log_likelihood(given["code"], means, 2 * log_variance)',
+        ("test_losses_by_hand",),
+    ),
+)

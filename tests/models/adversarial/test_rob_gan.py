@@ -3,12 +3,58 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from keras import layers
-from tiny import difference, everything, real_digits
+from planted import Bug
+from tiny import difference, everything, real_digits, small_gan
 
 import keras_gen
 from keras_gen.data.examples import Examples
 from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch
+
+
+def labelled_networks():
+    """Returns an injected generator that takes a label, and a discriminator that tells 10 classes, too."""
+    latent, label = keras.Input((5,), name="latent"), keras.Input((), dtype="int32", name="label")
+    x = layers.Concatenate()([latent, layers.Flatten()(layers.Embedding(10, 3)(label))])
+    x = layers.Reshape((8, 8, 1))(layers.Dense(64, activation="tanh")(layers.Dense(16, activation="relu")(x)))
+    image = keras.Input((8, 8, 1), name="image")
+    y = layers.Dense(16, activation="relu")(layers.Flatten()(image))
+    generator = keras.Model({"latent": latent, "label": label}, x)
+    return {"generator": generator, "discriminator": keras.Model({"image": image}, layers.Dense(11)(y))}
+
+
+ROWS = {
+    "rob_gan": (
+        "rob_gan",
+        lambda: {
+            **small_gan(),
+            "num_classes": 11,
+            "class_weight": 0.5,
+            "epsilon": 0.2,
+            "attack_steps": 2,
+            "attack_step_size": 0.15,
+            "n_critic": 1,
+            "architecture": "conv",
+            "norm": "batch",
+            "discriminator_norm": "layer",
+            "update": "simultaneous",
+            "ema": 0.9,
+        },
+    ),
+    "rob_gan-free": (
+        "rob_gan",
+        lambda: {
+            **labelled_networks(),
+            "attack": "free",
+            "replays": 3,
+            "epsilon": 0.3,
+            "attack_step_size": 0.2,
+            "n_critic": 1,
+            "dropout": 0.1,
+            "seed": 3,
+        },
+    ),
+}
 
 SIZES = {"image_shape": (8, 8, 1), "latent_dim": 3, "architecture": "mlp", "hidden": (16,), "n_critic": 1, "seed": 0}
 
@@ -267,3 +313,42 @@ def test_refusals():
         with pytest.raises(UsageError) as caught:
             keras_gen.RobGAN(**{**SIZES, **arguments})
         assert words in str(caught.value)
+
+
+BUGS = (
+    Bug(
+        "Rob-GAN: the class of fakes in the discriminator's loss",
+        "models/adversarial/rob_gan.py",
+        '"class": self.class_loss("real", batch, training)}',
+        "}",
+        ("test_class_of_fakes_is_in_the_generators_loss_alone",),
+    ),
+    Bug(
+        "Rob-GAN: attacks in evaluation",
+        "models/adversarial/rob_gan.py",
+        "if not training or not self.epsilon:\n            return image",
+        "if not self.epsilon:\n            return image",
+        ("test_discriminator_sees_attacked_images_in_both_of_its_terms_and_clean_ones_in_evaluation",),
+    ),
+    Bug(
+        "FastGAN: parts of a batch begin anew in each replay",
+        "game/batch.py",
+        "some.carried = self.carried.setdefault((index, parts), {})",
+        "pass",
+        ("test_the_change_grows_from_replay_to_replay_in_every_part_of_a_batch[2]",),
+    ),
+    Bug(
+        "FastGAN: no replay",
+        "models/adversarial/rob_gan.py",
+        'd._replace(replays=self.replays) if self.attack == "free" else d',
+        "d",
+        ("test_discriminator_moves_replays_times_as_often_on_the_same_rows",),
+    ),
+    Bug(
+        "FastGAN: the change begins anew",
+        "game/batch.py",
+        "same.carried = self.carried",
+        "pass",
+        ("test_every_replay_starts_from_the_change_that_the_former_one_left",),
+    ),
+)

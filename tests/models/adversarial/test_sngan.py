@@ -4,9 +4,28 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import make, real_digits
+from planted import Bug
+from tiny import make, real_digits, small_gan
 
 import keras_gen
+
+ROWS = {
+    "sngan": (
+        "sngan",
+        lambda: {
+            **small_gan(),
+            "n_critic": 1,
+            "architecture": "conv",
+            "norm": "sync_batch",
+            "adversarial": "wasserstein",
+            "ema": 0.9,
+        },
+    ),
+}
+# Further networks, for laws.
+MORE = {
+    "sngan-mlp": ("sngan", lambda: {**small_gan(), "n_critic": 1, "architecture": "mlp", "norm": "none"}),
+}
 
 
 def test_no_change_of_the_image_changes_the_logit_by_more():
@@ -39,3 +58,17 @@ def test_the_papers_settings():
     normalized = [layer for layer in model.discriminator.layers if "Spectral" in type(layer).__name__]
     plain = [layer for layer in model.discriminator.layers if type(layer).__name__ in ("Dense", "Conv2D")]
     assert normalized and not plain
+
+
+BUGS = (
+    Bug(
+        "SNGAN: no normalization",
+        "models/adversarial/sngan.py",
+        'discriminator_norm="spectral"',
+        'discriminator_norm="none"',
+        (
+            "test_no_change_of_the_image_changes_the_logit_by_more",
+            "test_the_papers_settings",
+        ),
+    ),
+)

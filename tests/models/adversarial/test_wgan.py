@@ -3,10 +3,25 @@
 import keras
 import numpy as np
 import pytest
-from tiny import make, real_digits
+from planted import Bug
+from tiny import make, real_digits, small_gan
 
 import keras_gen
 from keras_gen.errors import UsageError
+
+ROWS = {
+    "wgan": (
+        "wgan",
+        lambda: {
+            **small_gan(),
+            "clip": 0.02,
+            "n_critic": 2,
+            "architecture": "mlp",
+            "norm": "none",
+            "discriminator_norm": "layer",
+        },
+    ),
+}
 
 
 def largest(model):
@@ -53,3 +68,14 @@ def test_critic_estimates_minus_its_loss_and_the_papers_settings():
 def test_a_bound_is_positive():
     with pytest.raises(UsageError, match="clip is 0"):
         keras_gen.WGAN(image_shape=(8, 8, 1), clip=0)
+
+
+BUGS = (
+    Bug(
+        "WGAN: no clipping",
+        "models/adversarial/wgan.py",
+        "            variable.constraint = self.clipped  # which the optimizer applies after each update\n",
+        "",
+        ("test_every_weight_of_the_critic_stays_within_the_bound[wgan]",),
+    ),
+)

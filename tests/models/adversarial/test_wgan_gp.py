@@ -4,11 +4,30 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import make, real_digits
+from planted import Bug
+from tiny import make, real_digits, small_gan
 
 import keras_gen
 from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch
+
+ROWS = {
+    "wgan_gp": (
+        "wgan_gp",
+        lambda: {
+            **small_gan(),
+            "penalty_weight": 5.0,
+            "n_critic": 2,
+            "architecture": "mlp",
+            "norm": "none",
+            "discriminator_norm": "spectral",
+        },
+    ),
+}
+# Further networks, for laws.
+MORE = {
+    "wgan_gp-conv": ("wgan_gp", lambda: {**small_gan(), "n_critic": 1}),
+}
 
 
 def linear(pixels=4, **arguments):
@@ -83,3 +102,21 @@ def test_the_papers_settings():
     assert (model.penalty_weight, model.n_critic) == (10.0, 5)
     optimizer = model.paper_optimizer()
     assert (float(optimizer.learning_rate), optimizer.beta_1, optimizer.beta_2) == (pytest.approx(1e-4), 0.0, 0.9)
+
+
+BUGS = (
+    Bug(
+        "WGAN-GP: one point for the whole batch",
+        "models/adversarial/wgan_gp.py",
+        "keras.random.uniform((tf.shape(real)[0], 1, 1, 1)",
+        "keras.random.uniform((1, 1, 1, 1)",
+        ("test_slope_is_taken_between_each_real_image_and_one_fake",),
+    ),
+    Bug(
+        "WGAN-GP: the weight is not wired",
+        "models/adversarial/wgan_gp.py",
+        '{**d, "penalty": self.penalty_weight}',
+        '{**d, "penalty": 10.0}',
+        ("test_a_linear_critic_ends_at_the_slope_that_the_weight_allows[2.0-0.1-11.0]",),
+    ),
+)

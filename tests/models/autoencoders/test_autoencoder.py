@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from planted import Bug
 from test_distribution import run
 from tiny import make, real_digits
 
@@ -9,6 +10,24 @@ import keras_gen
 from keras_gen import latent
 from keras_gen.data import Examples
 from keras_gen.layers import RunningMoments
+
+ROWS = {
+    "autoencoder": (
+        "autoencoder",
+        lambda: {
+            "image_shape": (8, 8, 1),
+            "latent_dim": 3,
+            "hidden": (9, 8),
+            "loss": "cross_entropy",
+            "seed": 5,
+            "ema": 0.9,
+        },
+    ),
+    "autoencoder-conv": (
+        "autoencoder",
+        lambda: {"image_shape": (8, 16, 3), "latent_dim": 3, "architecture": "conv", "width": 4, "seed": 5},
+    ),
+}
 
 
 def zeroed(**arguments):
@@ -273,3 +292,21 @@ def test_measures_are_of_pixels_in_0_1_and_know_the_classes():
         assert 0.6 < found[name] < 0.95 and 0.75 < found[f"pixels_{name}"] < 0.95  # 0.1 is chance
     assert model.measures(train, test) == found
     assert set(model.measures(Examples({"image": images[:400]}), test)) == {"mse_01", "pca_mse_01"}
+
+
+BUGS = (
+    Bug(
+        "autoencoder: samples of the prior, not of the codes",
+        "models/autoencoders/autoencoder.py",
+        "return decode(self.moments.transform(latent))",
+        "return decode(latent)",
+        ("test_generate_follows_the_moments",),
+    ),
+    Bug(
+        "autoencoder: moments without the square of the mean",
+        "layers/moments.py",
+        " - shift[:, None] * shift[None, :]",
+        "",
+        ("test_moments_are_those_of_the_training_codes",),
+    ),
+)

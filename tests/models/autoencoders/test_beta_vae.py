@@ -1,10 +1,15 @@
 import keras
 import numpy as np
 import pytest
-from tiny import difference, weights
+from planted import Bug
+from tiny import difference, small_vae, weights
 
 import keras_gen
 from keras_gen.errors import UsageError
+
+ROWS = {
+    "beta_vae": ("beta_vae", lambda: {**small_vae(), "beta": 3.0, "reconstruction_weight": 0.5}),
+}
 
 
 def trained(digits, cls=keras_gen.BetaVAE, epochs=1, rate=1e-3, **arguments):
@@ -66,3 +71,14 @@ def test_log_prob_has_no_weights(digits):
 def test_a_weight_is_not_negative(name):
     with pytest.raises(UsageError, match=f"{name} is -1; expected a weight of at least 0"):
         keras_gen.BetaVAE(**{name: -1})
+
+
+BUGS = (
+    Bug(
+        "beta-VAE: no beta",
+        "models/autoencoders/beta_vae.py",
+        '"kl": self.beta}',
+        '"kl": 1.0}',
+        ("test_both_weights_are_in_the_loss_and_not_in_its_terms",),
+    ),
+)

@@ -2,11 +2,20 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import make, real_digits
+from planted import Bug
+from tiny import make, real_digits, small_vae
 
 import keras_gen
 from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch
+
+ROWS = {
+    "conditional_vae": ("conditional_vae", lambda: {**small_vae(), "num_classes": 11}),
+    "conditional_vae-mlp": (
+        "conditional_vae",
+        lambda: {"image_shape": (8, 16, 3), "latent_dim": 3, "hidden": (9,), "num_classes": 12, "seed": 5},
+    ),
+}
 
 CLASSES = 10
 
@@ -116,3 +125,14 @@ def test_training_asks_for_labels_and_for_no_others_than_there_are_classes(digit
             call()
         assert words in str(caught.value) and "\n" not in str(caught.value)
     model.fit(digits, labels, verbose=0)
+
+
+BUGS = (
+    Bug(
+        "conditional VAE: any label will do",
+        "networks/build.py",
+        "code = keras.ops.one_hot(label, num_classes)",
+        "code = 0.0 * keras.ops.one_hot(label, num_classes)",
+        ("test_gradient_reaches_the_classes_of_the_batch_in_both_networks_and_no_others",),
+    ),
+)

@@ -2,6 +2,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from planted import Bug
 from tiny import make, real_digits
 
 import keras_gen
@@ -9,6 +10,33 @@ from keras_gen import metrics
 from keras_gen.data import Examples
 from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch
+
+ROWS = {
+    "denoising_autoencoder": (
+        "denoising_autoencoder",
+        lambda: {
+            "image_shape": (8, 8, 3),
+            "latent_dim": 3,
+            "hidden": (9, 8),
+            "corruption": "masking",
+            "amount": 0.3,
+            "seed": 5,
+        },
+    ),
+    "denoising_autoencoder-conv": (
+        "denoising_autoencoder",
+        lambda: {
+            "image_shape": (8, 8, 1),
+            "latent_dim": 3,
+            "architecture": "conv",
+            "width": 4,
+            "loss": "cross_entropy",
+            "amount": 0.2,
+            "seed": 5,
+            "ema": 0.9,
+        },
+    ),
+}
 
 
 def untrained(**arguments):
@@ -128,3 +156,14 @@ def test_an_amount_that_does_not_exist_is_refused():
             make("denoising_autoencoder", corruption=corruption, amount=amount)
     with pytest.raises(UsageError, match="gaussian"):
         make("denoising_autoencoder", corruption="gausian")
+
+
+BUGS = (
+    Bug(
+        "denoising autoencoder: corruption outside training",
+        "models/autoencoders/denoising_autoencoder.py",
+        "if training else image",
+        "if True else image",
+        ("test_corruption_is_absent_everywhere_but_in_training",),
+    ),
+)

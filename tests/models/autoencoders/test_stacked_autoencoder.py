@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import tensorflow as tf
+from planted import Bug
 from tiny import difference, make, real_digits, shared
 
 import keras_gen
@@ -8,6 +9,21 @@ from keras_gen import metrics
 from keras_gen.data import examples
 from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch
+
+ROWS = {
+    "stacked_autoencoder": (
+        "stacked_autoencoder",
+        lambda: {
+            "image_shape": (8, 8, 1),
+            "latent_dim": 5,
+            "hidden": (12, 9),
+            "loss": "cross_entropy",
+            "corruption": 0.25,
+            "seed": 4,
+            "ema": 0.9,
+        },
+    ),
+}
 
 LAYERS = ("layer_1", "layer_2", "layer_3")
 
@@ -158,3 +174,21 @@ def test_pretraining_helps_where_labels_are_few(seeded):
         model.fit(train.dataset(128, seed=0), epochs=1, verbose=0)
     found = model.measures(train, test)
     assert found["gain_10"] > 0.005 and found["gain_100"] > 0
+
+
+BUGS = (
+    Bug(
+        "stacked autoencoder: corruption outside training",
+        "models/autoencoders/stacked_autoencoder.py",
+        "self.masked(given, 0.0) if training else given",
+        "self.masked(given, 0.0)",
+        ("test_shallow_loss_by_hand_and_without_corruption_outside_training",),
+    ),
+    Bug(
+        "stages: always the last one",
+        "game/model.py",
+        "self.stage = stage or (self.stages[-1] if self.stages else None)",
+        "self.stage = self.stages[-1] if self.stages else None",
+        ("test_each_stage_moves_its_own_layers_and_nothing_else",),
+    ),
+)

@@ -2,11 +2,39 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from planted import Bug
 from tiny import linear_gaussian, make, mnist
 
 import keras_gen
 from keras_gen.game.batch import Batch
 from keras_gen.losses import gaussian_kl
+
+ROWS = {
+    "vae": (
+        "vae",
+        lambda: {
+            "image_shape": (8, 8, 1),
+            "latent_dim": 3,
+            "hidden": (9, 8),
+            "beta": 4.0,
+            "samples": 2,
+            "binarize": "threshold",
+            "seed": 5,
+            "ema": 0.9,
+        },
+    ),
+    "vae-conv": (
+        "vae",
+        lambda: {
+            "image_shape": (8, 8, 3),
+            "latent_dim": 3,
+            "architecture": "conv",
+            "width": 4,
+            "likelihood": "gaussian",
+            "seed": 5,
+        },
+    ),
+}
 
 
 def zeroed(**arguments):
@@ -156,3 +184,41 @@ def test_linear_vae_meets_probabilistic_pca():
     model.fit(images, batch_size=100, epochs=100, verbose=0)
     elbo = np.mean([-model.evaluate(images, verbose=0, return_dict=True)["loss"] for _ in range(3)])
     assert best - 0.02 * d < elbo < best + 0.01
+
+
+BUGS = (
+    Bug(
+        "VAE: sign of the KL",
+        "models/autoencoders/vae.py",
+        '"kl": mean(gaussian_kl(*code))',
+        '"kl": -mean(gaussian_kl(*code))',
+        ("test_loss_by_hand_at_a_posterior_that_is_not_the_prior",),
+    ),
+    Bug(
+        "VAE: mean over pixels",
+        "losses.py",
+        "return tf.reduce_sum(tf.reshape(values, (tf.shape(values)[0], -1)), axis=1)",
+        "return tf.reduce_mean(tf.reshape(values, (tf.shape(values)[0], -1)), axis=1)",
+        (
+            "test_loss_at_zero_logits_is_784_ln_2",
+            "test_loss_does_not_depend_on_the_batch_and_scales_with_the_image",
+        ),
+    ),
+    Bug(
+        "VAE: the mean in place of a draw",
+        "models/autoencoders/vae.py",
+        "return means + tf.exp(0.5 * log_variance) * noise, noise",
+        "return means + 0.0 * noise, noise",
+        (
+            "test_code_is_mean_plus_sigma_times_noise",
+            "test_gradient_reaches_mean_and_log_variance",
+        ),
+    ),
+    Bug(
+        "VAE: variance in place of the standard deviation",
+        "models/autoencoders/vae.py",
+        "return means + tf.exp(0.5 * log_variance) * noise, noise",
+        "return means + tf.exp(log_variance) * noise, noise",
+        ("test_code_is_mean_plus_sigma_times_noise",),
+    ),
+)

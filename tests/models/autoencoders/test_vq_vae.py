@@ -7,11 +7,30 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from planted import Bug
 from tiny import make
 
 import keras_gen
 from keras_gen.errors import UsageError
 from keras_gen.layers.codebook import SMOOTHING, Codebook
+
+ROWS = {
+    "vq_vae": (
+        "vq_vae",
+        lambda: {
+            "image_shape": (8, 16, 1),
+            "codes": 11,
+            "code_dim": 3,
+            "width": 6,
+            "blocks": 1,
+            "commitment": 0.5,
+            "decay": 0.9,
+            "revive": 0.1,
+            "seed": 6,
+            "ema": 0.9,
+        },
+    ),
+}
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -303,3 +322,28 @@ def test_two_replicas_hold_one_codebook_that_is_that_of_one_device():
     command = [sys.executable, "-c", REPLICAS]
     out = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300)
     assert "same" in out.stdout, out.stderr[-3000:]
+
+
+BUGS = (
+    Bug(
+        "VQ-VAE: no gradient to the encoder",
+        "layers/codebook.py",
+        "code=vectors + tf.stop_gradient(code - vectors),",
+        "code=code,",
+        ("test_gradient_passes_straight_through",),
+    ),
+    Bug(
+        "VQ-VAE: the commitment moves the codes",
+        "layers/codebook.py",
+        "tf.square(vectors - tf.stop_gradient(code))",
+        "tf.square(tf.stop_gradient(vectors) - code)",
+        ("test_gradient_passes_straight_through",),
+    ),
+    Bug(
+        "VQ-VAE: the decay in place of what is left",
+        "layers/codebook.py",
+        "counts = self.decay * old[0] + (1 - self.decay) * counts",
+        "counts = (1 - self.decay) * old[0] + self.decay * counts",
+        ("test_codes_are_running_means_by_hand",),
+    ),
+)

@@ -9,13 +9,42 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import LETTERS, difference
+from planted import Bug
+from tiny import difference
 
 import keras_gen
 from export import onnx, tflite
 from keras_gen.errors import UsageError
 from keras_gen.ops.decoding import chosen
 from keras_gen.signatures.exported import open_file
+
+LETTERS = '{"characters": "abcdefghijklmnopq"}'  # state of a tokenizer
+ROWS = {
+    "gpt": (
+        "gpt",
+        lambda: {
+            "vocabulary": 17,
+            "context": 8,
+            "width": 12,
+            "blocks": 2,
+            "heads": 3,
+            "dropout": 0.1,
+            "positions": "rotary",
+            "start": True,
+            "num_classes": 11,
+            "learning_rate": 2e-3,
+            "warmup": 2,
+            "decay": 50,
+            "weight_decay": 0.2,
+            "seed": 4,
+            "ema": 0.9,
+        },
+    ),
+    "gpt-text": (
+        "gpt",
+        lambda: {"vocabulary": 17, "context": 8, "width": 8, "blocks": 1, "heads": 2, "seed": 4, "tokenizer": LETTERS},
+    ),
+}
 
 EXAMPLE = Path(__file__).parents[3] / "examples" / "run_gpt_onnx.py"
 
@@ -313,3 +342,108 @@ def test_average_and_trained_weights_are_not_mixed_up():
     model.ema_transformer.set_weights([0.0 * weight for weight in model.ema_transformer.get_weights()])
     np.testing.assert_allclose(model.log_prob(np.zeros((1, 7), np.int32)), -6 * np.log(5), rtol=1e-5)
     assert difference([model.generate([1], 7, n=8)], [model.generate([1], 7, n=8, cached=False)]) == 0
+
+
+BUGS = (
+    Bug(
+        "GPT: no causal mask",
+        "layers/attention.py",
+        "places[None, :] <= places[:, None]",
+        "places[None, :] <= places[:, None] + 10**6",
+        ("test_a_token_leaves_what_comes_before_bit_equal_and_changes_what_comes_after",),
+    ),
+    Bug(
+        "GPT: a mask one place too far",
+        "layers/attention.py",
+        "places[None, :] <= places[:, None]",
+        "places[None, :] <= places[:, None] + 1",
+        (
+            "test_a_token_leaves_what_comes_before_bit_equal_and_changes_what_comes_after",
+            "test_with_caches_it_draws_the_same_tokens",
+        ),
+    ),
+    Bug(
+        "GPT: no positions",
+        "layers/attention.py",
+        "return x + ops.cast(self.table[: ops.shape(x)[1]], x.dtype)",
+        "return x",
+        ("test_the_order_of_earlier_tokens_matters[learned]",),
+    ),
+    Bug(
+        "GPT: rotary queries and plain keys",
+        "layers/attention.py",
+        "turned = [_turned(part, places) if self.rotary else part for part in (query, key)]",
+        "turned = [_turned(query, places) if self.rotary else query, key]",
+        ("test_rotary_attention_depends_on_distances_alone",),
+    ),
+    Bug(
+        "GPT: the cache is written a place early",
+        "layers/attention.py",
+        "place = tf.stack([row, head, tf.repeat(position, heads)], axis=1)",
+        "place = tf.stack([row, head, tf.maximum(tf.repeat(position, heads) - 1, 0)], axis=1)",
+        ("test_with_caches_it_draws_the_same_tokens",),
+    ),
+    Bug(
+        "GPT: in the cache all keys have the place 0",
+        "layers/attention.py",
+        "query, key, value = self._parts(x, position[:, None])",
+        "query, key, value = self._parts(x, 0 * position[:, None])",
+        ("test_with_caches_it_draws_the_same_tokens",),
+    ),
+    Bug(
+        "GPT: targets are what is seen",
+        "models/autoregressive/gpt.py",
+        "return token[:, :-1], token[:, 1:]",
+        "return token[:, :-1], token[:, :-1]",
+        ("test_likelihood_is_the_sum_of_that_of_each_token_by_hand",),
+    ),
+    Bug(
+        "GPT: sequences begin with their own first token",
+        "models/autoregressive/gpt.py",
+        "return tf.concat([tf.fill((tf.shape(token)[0], 1), self.vocabulary), token[:, :-1]], axis=1), token",
+        "return token, token",
+        ("test_probabilities_of_all_strings_sum_to_one",),
+    ),
+    Bug(
+        "GPT: everything decays",
+        "game/optimizers.py",
+        "if len(variable.shape) < 2]",
+        "if len(variable.shape) < 0]",
+        ("test_matrices_decay_and_vectors_do_not",),
+    ),
+    Bug(
+        "decoding: the nucleus leaves out the token that fills it",
+        "ops/decoding.py",
+        "(tf.cumsum(probability, axis=1, exclusive=True) < top_p)",
+        "(tf.cumsum(probability, axis=1) < top_p)",
+        ("test_ways_of_drawing",),
+    ),
+    Bug(
+        "decoding: one token too many",
+        "ops/decoding.py",
+        "(tf.range(tf.shape(logits)[1])[None] < top_k)",
+        "(tf.range(tf.shape(logits)[1])[None] <= top_k)",
+        ("test_ways_of_drawing",),
+    ),
+    Bug(
+        "decoding: temperature multiplies",
+        "ops/decoding.py",
+        "/ tf.maximum(temperature, 1e-6)",
+        "* tf.maximum(temperature, 1e-6)",
+        ("test_ways_of_drawing",),
+    ),
+    Bug(
+        "GPT: beams keep the caches of other beams",
+        "ops/decoding.py",
+        "state = tf.nest.map_structure(lambda part, parent=parent: tf.gather(part, parent), state)",
+        "parent = parent",
+        ("test_as_many_beams_as_sequences_find_the_best_of_all",),
+    ),
+    Bug(
+        "GPT: beyond the context, draws begin anew",
+        "models/autoregressive/gpt.py",
+        "share = shares[:, first : first + window.shape[1]]",
+        "share = shares[:, : window.shape[1]]",
+        ("test_beyond_the_context_it_goes_on_from_the_last_half_of_it",),
+    ),
+)

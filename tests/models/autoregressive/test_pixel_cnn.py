@@ -16,10 +16,42 @@ from pixels import (
     shaken,
     total_probability,
 )
+from planted import Bug
 from tiny import make
 
 import keras_gen
 from keras_gen.errors import UsageError
+
+ROWS = {
+    "pixel_cnn": (
+        "pixel_cnn",
+        lambda: {
+            "image_shape": (8, 8, 1),
+            "width": 4,
+            "blocks": 1,
+            "first": 5,
+            "kernel": 5,
+            "gated": False,
+            "binarize": "threshold",
+            "num_classes": 11,
+            "seed": 4,
+            "ema": 0.9,
+        },
+    ),
+    "pixel_cnn-color": (
+        "pixel_cnn",
+        lambda: {
+            "image_shape": (8, 8, 3),
+            "levels": 5,
+            "likelihood": "mixture",
+            "mixtures": 3,
+            "width": 6,
+            "blocks": 1,
+            "first": 3,
+            "seed": 4,
+        },
+    ),
+}
 
 
 @pytest.mark.parametrize("gated", [True, False])
@@ -172,3 +204,87 @@ def test_arguments_are_checked(arguments, message):
 def test_it_overfits_two_images(seeded):
     shape = {"image_shape": (8, 8, 1), "binarize": "threshold"}
     check_two_images_are_learned(keras_gen.PixelCNN(width=16, blocks=2, first=5, seed=0, **shape))
+
+
+BUGS = (
+    Bug(
+        "PixelCNN: mask B in the first layer",
+        "networks/pixel.py",
+        'x = masked(2 * width, first, "A")(image)',
+        'x = masked(2 * width, first, "B")(image)',
+        ("test_no_logit_sees_its_own_value_or_a_later_one[shape0-2-False]",),
+    ),
+    Bug(
+        "PixelCNN: gates that see their own pixel",
+        "networks/pixel.py",
+        '"B" if block else "A", parts=2',
+        '"B", parts=2',
+        ("test_the_probabilities_of_all_images_sum_to_1[True]",),
+    ),
+    Bug(
+        "PixelCNN: a transposed mask",
+        "layers/masked.py",
+        "before, here = (row < 0) | ((row == 0) & (column < 0)), (row == 0) & (column == 0)",
+        "before, here = (column < 0) | ((column == 0) & (row < 0)), (row == 0) & (column == 0)",
+        ("test_no_logit_sees_its_own_value_or_a_later_one[shape0-2-False]",),
+    ),
+    Bug(
+        "PixelCNN: the vertical stack stays unheard",
+        "networks/pixel.py",
+        'both = layers.Add()([row, layers.Conv2D(2 * width, 1, name=f"{LINK}{block}")(down)])',
+        "both = row",
+        ("test_gates_leave_no_pixel_before_a_place_unseen_and_one_stack_does",),
+    ),
+    Bug(
+        "PixelCNN: both halves of a gate as one in the order of channels",
+        "networks/pixel.py",
+        '"B" if block else "A", parts=2',
+        '"B" if block else "A"',
+        ("test_no_logit_sees_its_own_value_or_a_later_one[shape1-4-True]",),
+    ),
+    Bug(
+        "PixelCNN: draws from the upper end",
+        "models/autoregressive/pixels.py",
+        "tf.where(share < tf.sigmoid(-logits[..., 0]), -1.0, 1.0)",
+        "tf.where(share < tf.sigmoid(logits[..., 0]), -1.0, 1.0)",
+        ("test_samples_follow_the_law",),
+    ),
+    Bug(
+        "PixelCNN: the lowest level has only what is near it",
+        "models/autoregressive/pixels.py",
+        "probability = tf.where(level == 0, tf.math.log_sigmoid(above), inside)",
+        "probability = inside",
+        ("test_the_probabilities_of_all_images_of_a_mixture_sum_to_1_and_are_those_of_logistic_laws",),
+    ),
+    Bug(
+        "PixelCNN: rows in the caches stay where they are",
+        "networks/raster.py",
+        "return tf.concat([state[:, 1:], tf.zeros_like(state[:, :1])], axis=1)",
+        "return state",
+        (
+            "test_places_one_by_one_are_the_pixels_of_full_passes[one stack]",
+            "models/autoregressive/test_pixel_rnn.py::test_places_one_by_one_are_the_pixels_of_full_passes[rows]",
+        ),
+    ),
+    Bug(
+        "PixelCNN: the vertical stack forgets the latest row",
+        "networks/raster.py",
+        "tf.concat([states[layer.name][:, 1:], new], axis=1)",
+        "tf.concat([states[layer.name][:, :-1], new], axis=1)",
+        ("test_places_one_by_one_are_the_pixels_of_full_passes[gates of larger kernels]",),
+    ),
+    Bug(
+        "PixelCNN: the vertical stack is heard a column late",
+        "networks/raster.py",
+        "here = tf.nest.map_structure(lambda x: _cut(x, 0, column, 1, 1), above)",
+        "here = tf.nest.map_structure(lambda x: _cut(x, 0, tf.maximum(column - 1, 0), 1, 1), above)",
+        ("test_places_one_by_one_are_the_pixels_of_full_passes[gates]",),
+    ),
+    Bug(
+        "PixelCNN: caches keep a place's first channel only",
+        "networks/raster.py",
+        "last = tf.where(place, tf.cast(value, old.dtype), old[:, -1:])",
+        "last = tf.where(place & (old[:, -1:] == 0), tf.cast(value, old.dtype), old[:, -1:])",
+        ("test_places_one_by_one_are_the_pixels_of_full_passes[color]",),
+    ),
+)

@@ -15,9 +15,41 @@ from pixels import (
     shaken,
     total_probability,
 )
+from planted import Bug
 
 import keras_gen
 from keras_gen.errors import UsageError
+
+ROWS = {
+    "pixel_rnn": (
+        "pixel_rnn",
+        lambda: {
+            "image_shape": (8, 8, 1),
+            "width": 4,
+            "blocks": 1,
+            "first": 5,
+            "lstm": "row",
+            "kernel": 5,
+            "binarize": "threshold",
+            "num_classes": 11,
+            "seed": 4,
+            "ema": 0.9,
+        },
+    ),
+    "pixel_rnn-diagonal": (
+        "pixel_rnn",
+        lambda: {
+            "image_shape": (8, 8, 3),
+            "levels": 5,
+            "likelihood": "mixture",
+            "mixtures": 3,
+            "width": 3,
+            "blocks": 1,
+            "first": 3,
+            "seed": 4,
+        },
+    ),
+}
 
 BOTH = pytest.mark.parametrize("lstm", ["diagonal", "row"])
 
@@ -179,3 +211,70 @@ def test_the_picture_of_receptive_fields_shows_them(tmp_path, capsys):
     cell = (receptive_field.CELL - 1) ** 2
     assert colors[receptive_field.SEEN] == sum(found) * cell
     assert colors[receptive_field.UNSEEN] == (5 * before - sum(found)) * cell
+
+
+BUGS = (
+    Bug(
+        "PixelRNN: mask B in the first layer",
+        "networks/pixel.py",
+        'x = masked(2 * width, first, "A")(x)',
+        'x = masked(2 * width, first, "B")(x)',
+        ("test_no_logit_sees_its_own_value_or_a_later_one[shape0-2-row]",),
+    ),
+    Bug(
+        "PixelRNN: all gates as one in the order of channels",
+        "networks/pixel.py",
+        "(1, kernel) if rows else 1, parts=lstm.parts)",
+        "(1, kernel) if rows else 1)",
+        ("test_no_logit_sees_its_own_value_or_a_later_one[shape1-4-row]",),
+    ),
+    Bug(
+        "PixelRNN: the pass from the right stays in its row",
+        "layers/recurrent.py",
+        "ops.pad(ops.flip(right, axis=2)[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))",
+        "ops.flip(right, axis=2)",
+        ("test_no_logit_sees_its_own_value_or_a_later_one[shape0-2-diagonal]",),
+    ),
+    Bug(
+        "PixelRNN: no pass from the right",
+        "layers/recurrent.py",
+        "ops.pad(ops.flip(right, axis=2)[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))",
+        "0 * ops.pad(ops.flip(right, axis=2)[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))",
+        ("test_a_single_diagonal_layer_sees_every_pixel_before_a_place",),
+    ),
+    Bug(
+        "PixelRNN: nothing is forgotten",
+        "layers/recurrent.py",
+        "cell = forget * cell + enter",
+        "cell = cell + enter",
+        ("test_the_row_lstm_is_its_equations_place_by_place",),
+    ),
+    Bug(
+        "PixelRNN: diagonals that are rows",
+        "layers/recurrent.py",
+        "return ops.reshape(longer[:, :-height], (-1, height, width + height - 1, size))",
+        "return ops.pad(x, ((0, 0), (0, 0), (0, height - 1), (0, 0)))",
+        ("test_the_diagonal_lstm_is_its_equations_place_by_place[shape0]",),
+    ),
+    Bug(
+        "PixelRNN: drawing, the pass from the right forgets the row above",
+        "networks/raster.py",
+        "layer.row(lower[_gates(layer)], states[layer.name])",
+        "layer.row(lower[_gates(layer)], tf.zeros_like(states[layer.name]))",
+        ("test_places_one_by_one_are_the_pixels_of_full_passes[diagonals]",),
+    ),
+    Bug(
+        "PixelRNN: drawing, the cell is that of a neighbor",
+        "layers/recurrent.py",
+        "cell = _part(cell, 2, self.kernel_size // 2, 1)",
+        "cell = _part(cell, 2, 0, 1)",
+        ("test_places_one_by_one_are_the_pixels_of_full_passes[rows]",),
+    ),
+    Bug(
+        "PixelRNN: drawing, rows end with the image",
+        "networks/raster.py",
+        "wide = width + walk.beyond",
+        "wide = width",
+        ("test_places_one_by_one_are_the_pixels_of_full_passes[diagonals]",),
+    ),
+)
