@@ -9,7 +9,6 @@ import tensorflow as tf
 
 from keras_gen.game.batch import Batch
 from keras_gen.images import from_uint8
-from keras_gen.losses import ADVERSARIAL
 from keras_gen.models.adversarial.gan import GAN
 from keras_gen.networks import adversarial as networks
 from keras_gen.networks.build import call
@@ -119,7 +118,7 @@ class BiGAN(GAN):
         real = self.logit(self.judge(self.real(batch, training), "real", batch, training))
         # The generator's loss of the logit on the other side of undecided, which is 1/2 between the targets 0 and 1.
         mirrored = 1.0 - real if self.adversarial == "least_squares" else -real
-        loss = ADVERSARIAL[self.adversarial].generator(mirrored)
+        loss = self.sides().generator(mirrored)
         return {**super().generator_terms(batch, training), "encoder": loss}
 
     # --- signatures --------------------------------------------------------------------------------------------------

@@ -11,7 +11,7 @@ from keras_gen.errors import UsageError, choice, positive, widths
 from keras_gen.game.batch import Batch
 from keras_gen.game.model import GenerativeModel
 from keras_gen.game.player import Player
-from keras_gen.losses import ADVERSARIAL, mean
+from keras_gen.losses import ADVERSARIAL, Adversarial, mean
 from keras_gen.networks import adversarial as networks
 from keras_gen.networks.build import DISCRIMINATOR_NORMS, GENERATOR_NORMS, Laws, call, check_fit, input_shape
 from keras_gen.ops.augment import KINDS, augment
@@ -175,6 +175,10 @@ class GAN(GenerativeModel):
         conditions = {name: ((None,), law) for name, law in self.conditions().items()}
         return {"latent": ((None, self.latent_dim), Law(self.latent)), **conditions}
 
+    def sides(self) -> Adversarial:
+        """Returns the losses of both sides, on logits."""
+        return ADVERSARIAL[self.adversarial]
+
     def judged(self) -> dict[str, Any]:
         """Returns what a discriminator is made for, beside images and one logit: arguments of its function."""
         return {}
@@ -220,7 +224,7 @@ class GAN(GenerativeModel):
         """Tells real images from fake ones."""
         real = self.logit(self.judge(self.real(batch, training), "real", batch, training))
         fake = self.logit(self.judge(self.fake(batch, training), "fake", batch, training))
-        loss = ADVERSARIAL[self.adversarial].discriminator(real, fake)
+        loss = self.sides().discriminator(real, fake)
         if self.label_smoothing and training:
             loss += self.label_smoothing * mean(real)  # the cross-entropy is linear in its target
         return {"adversarial": loss, **self.discriminator_terms(batch, training)}
@@ -228,7 +232,7 @@ class GAN(GenerativeModel):
     def generator_loss(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Makes fakes that pass for real."""
         fake = self.logit(self.judge(self.fake(batch, training), "fake", batch, training))
-        return {"adversarial": ADVERSARIAL[self.adversarial].generator(fake), **self.generator_terms(batch, training)}
+        return {"adversarial": self.sides().generator(fake), **self.generator_terms(batch, training)}
 
     def real(self, batch: Batch, training: bool) -> tf.Tensor:
         """Returns this step's real images (B, H, W, C)."""
