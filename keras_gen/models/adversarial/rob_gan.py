@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_gen.errors import UsageError, choice, positive
 from keras_gen.game.batch import Batch
 from keras_gen.game.player import Player
-from keras_gen.losses import ADVERSARIAL, class_cross_entropy
+from keras_gen.losses import class_cross_entropy
 from keras_gen.models.adversarial.acgan import ACGAN
 from keras_gen.networks.build import call
 from keras_gen.ops.attacks import pgd
@@ -117,7 +117,7 @@ class RobGAN(ACGAN):
         def loss(changed):
             output = call(self.discriminator, self.discriminator_inputs(changed, "real", batch, False), False)
             real = self.logit(output)
-            source = ADVERSARIAL[self.adversarial].discriminator(real, tf.zeros_like(real))  # fakes do not change
+            source = self.sides().discriminator(real, tf.zeros_like(real))  # fakes do not change
             return source + self.class_weight * class_cross_entropy(batch["label"], output[:, 1:])
 
         return pgd(loss, image, self.epsilon, self.attack_step_size, self.attack_steps)
