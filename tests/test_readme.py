@@ -37,6 +37,13 @@ def test_a_model_of_your_own_trains_saves_and_exports(tmp_path):
     assert onnx.export(again, tmp_path)["signatures"]["encode"]["max_error"] < 1e-4
 
 
+def test_list_and_table_of_models_are_those_of_recipes_and_docstrings():
+    import readme_models
+
+    text = (ROOT / "README.md").read_text()
+    assert text == readme_models.written(text), "write them anew: python tests/readme_models.py"
+
+
 def test_pictures_and_links_exist():
     text = (ROOT / "README.md").read_text()
     for target in re.findall(r"\]\(([^)h][^)]*)\)", text):

@@ -14,9 +14,10 @@ from keras_gen.models.adversarial.gan import GAN
 class LSGAN(GAN):
     """Least squares GAN: squared distances from targets in place of a cross-entropy.
 
-    The discriminator's output is drawn to one number for real images and to another for fakes. Unlike a cross-entropy, the square also pulls those fakes that pass for real but lie far from the boundary. The best
-    discriminator is (b p_data + a p_model) / (p_data + p_model). With b - c = 1 and b - a = 2, as for -1, 1 and 0, the
-    generator minimizes the Pearson chi-squared divergence between p_data + p_model and 2 p_model.
+    The discriminator's output is drawn to one number for real images and to another for fakes. Unlike a cross-entropy,
+    the square also pulls those fakes that pass for real but lie far from the boundary. The best discriminator is
+    (b p_data + a p_model) / (p_data + p_model). With b - c = 1 and b - a = 2, as for -1, 1 and 0, the generator
+    minimizes the Pearson chi-squared divergence between p_data + p_model and 2 p_model.
 
     Args:
         fake_target: the paper's a, of the discriminator's output for fake images.
