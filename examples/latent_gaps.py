@@ -119,20 +119,21 @@ def picture(ours: keras.Model, theirs: keras.Model, shown: Examples) -> np.ndarr
     Returns:
         uint8 (height, width, 3).
     """
-    drawn, grid = figure(2, 2, width_ratios=(1.6, 1))
+    drawn, grid = figure(2, 2)
     for (plot, decoded), name, model in zip(grid, ("Autoencoder", "VAE"), (ours, theirs), strict=True):
         codes, labels = model.encode(floats(shown)[:DRAWN], batch_size=500), shown.arrays["label"][:DRAWN]
         low, high = np.quantile(codes, [0.005, 0.995], axis=0)
         (left, bottom), (right, top) = np.minimum(low, -3.5), np.maximum(high, 3.5)
         plot.set(title=f"{name}: codes of real images", xlim=(left, right), ylim=(bottom, top))
+        plot.set_aspect("equal")
         for label in np.unique(labels):
-            plot.plot(*codes[labels == label].T, ".", color=f"C{label % 10}", markersize=3)
+            plot.plot(*codes[labels == label].T, ".", color=f"C{label % 10}", markersize=4)
         angle = np.linspace(0, 2 * np.pi, 200)
         plot.plot(3.035 * np.cos(angle), 3.035 * np.sin(angle), color="black", label="99 % of N(0, I)")
         for label in np.unique(labels):
             middle, box = (
                 np.median(codes[labels == label], axis=0),
-                {"facecolor": "white", "edgecolor": "none", "pad": 1},
+                {"facecolor": "white", "alpha": 0.6, "linewidth": 0, "pad": 1},
             )
             plot.text(
                 *middle, shown.classes[label], color=f"C{label % 10}", size=14, ha="center", va="center", bbox=box
