@@ -18,7 +18,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from plot import BLUE, GRAY, ORANGE, Plot
+from plot import BLUE, GRAY, ORANGE, figure, pixels
 
 import keras_gen
 from keras_gen import images
@@ -47,9 +47,9 @@ def main(argv: list[str] | None = None) -> None:
     print(f"bound of log p(x) in nats, mean of {len(unseen)} test images, by samples of the code")
     print(f"{'':12}" + "".join(f"{samples:9}" for samples in SAMPLES) + "   active units")
     last = options.latent_dim
-    marks = {unit: str(unit) for unit in (1, *range(10, last + 1, 10))}
-    names = ("unit, most active first", "log10 of variance")
-    plot = Plot("Latent units", (1, last), (-3, 1), names, marks)
+    drawn, axes = figure()
+    axes.set(title="Latent units", xlabel="unit, most active first", ylabel="variance of the posterior mean")
+    axes.set(yscale="log", ylim=(1e-3, 10))
     for title, (name, settings, color) in MODELS.items():
         keras.utils.set_random_seed(options.seed)
         common = {"image_shape": unseen.shape[1:], "latent_dim": last, "hidden": (200, 200)}
@@ -61,9 +61,10 @@ def main(argv: list[str] | None = None) -> None:
         variances = activity(model.encode(unseen))
         count = f"{np.sum(variances > ACTIVE)} of {last}"
         print(f"{title:12}" + "".join(f"{bound:9.2f}" for bound in bounds) + f"{count:>15}", flush=True)
-        plot.line(range(1, last + 1), np.maximum(np.log10(variances + 1e-9), -3), title, color)
-    plot.line([1, last], [np.log10(ACTIVE)] * 2, "active above", GRAY, 3)
-    images.save_png(options.output, plot.pixels())
+        axes.plot(range(1, last + 1), variances, color=color, label=title)
+    axes.axhline(ACTIVE, color=GRAY, linewidth=1, label="active above")
+    axes.legend()
+    images.save_png(options.output, pixels(drawn))
     print(f"\nLook at {options.output}: how active each unit is.")
 
 

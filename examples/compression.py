@@ -17,7 +17,7 @@ from pathlib import Path
 import keras
 import numpy as np
 from PIL import Image
-from plot import BLUE, GREEN, ORANGE, Plot
+from plot import BLUE, GREEN, ORANGE, figure, pixels
 
 import keras_gen
 from keras_gen import compression
@@ -68,12 +68,14 @@ def by_pillow(images: np.ndarray, kind: str, **options: object) -> Rate:
 def curve(path: Path, title: str, ours: list[Rate], jpeg: list[Rate], png: Rate) -> None:
     """Draws PSNR against bits per pixel, up to those that PNG needs for everything."""
     jpeg = [rate for rate in jpeg if rate.bits_per_pixel < png.bits_per_pixel]
-    top = 20 * math.ceil(max(rate.psnr for rate in (*ours, *jpeg)) / 20)
-    plot = Plot(title, (0, math.ceil(png.bits_per_pixel)), (0, top), ("bits per pixel", "PSNR in dB"))
+    drawn, axes = figure()
+    axes.set(title=title, xlabel="bits per pixel", ylabel="PSNR in dB")
     for name, found, color in (("autoencoder", ours, BLUE), ("JPEG", jpeg, ORANGE)):
-        plot.line([rate.bits_per_pixel for rate in found], [rate.psnr for rate in found], name, color)
-    plot.line([png.bits_per_pixel] * 2, [0, top], "PNG, without loss", GREEN)
-    save_png(path, plot.pixels())
+        axes.plot([rate.bits_per_pixel for rate in found], [rate.psnr for rate in found], "o-", color=color, label=name)
+    axes.axvline(png.bits_per_pixel, color=GREEN, label="PNG, without loss")
+    axes.set(xlim=(0, None), ylim=(0, None))
+    axes.legend()
+    save_png(path, pixels(drawn))
 
 
 def main(argv: list[str] | None = None) -> None:

@@ -20,15 +20,12 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
-from plot import Plot
+from plot import figure, pixels
 
 import keras_gen
 from keras_gen import images, latent, metrics
 from keras_gen.data import Examples
 
-CLASSES = [(31, 119, 180), (255, 127, 14), (44, 160, 44), (214, 39, 40), (148, 103, 189)]
-CLASSES += [(140, 86, 75), (227, 119, 194), (90, 90, 90), (188, 189, 34), (23, 190, 207)]
 MOST = 5000  # images in each comparison
 DRAWN = 1500  # codes in the picture
 BATCH = 64
@@ -122,32 +119,31 @@ def picture(ours: keras.Model, theirs: keras.Model, shown: Examples) -> np.ndarr
     Returns:
         uint8 (height, width, 3).
     """
-    rows = []
-    for name, model in (("Autoencoder", ours), ("VAE", theirs)):
+    drawn, grid = figure(2, 2)
+    for (plot, decoded), name, model in zip(grid, ("Autoencoder", "VAE"), (ours, theirs), strict=True):
         codes, labels = model.encode(floats(shown)[:DRAWN], batch_size=500), shown.arrays["label"][:DRAWN]
         low, high = np.quantile(codes, [0.005, 0.995], axis=0)
         (left, bottom), (right, top) = np.minimum(low, -3.5), np.maximum(high, 3.5)
-        plot = Plot(f"{name}: codes of real images", (left, right), (bottom, top))
+        plot.set(title=f"{name}: codes of real images", xlim=(left, right), ylim=(bottom, top))
+        plot.set_aspect("equal")
         for label in np.unique(labels):
-            plot.points(*codes[labels == label].T, CLASSES[label % len(CLASSES)])
+            plot.plot(*codes[labels == label].T, ".", color=f"C{label % 10}", markersize=4)
         angle = np.linspace(0, 2 * np.pi, 200)
-        plot.line(3.035 * np.cos(angle), 3.035 * np.sin(angle), "99 % of N(0, I)", "black", 4)
+        plot.plot(3.035 * np.cos(angle), 3.035 * np.sin(angle), color="black", label="99 % of N(0, I)")
         for label in np.unique(labels):
-            middle = np.median(codes[labels == label], axis=0)
-            plot.mark(*middle, shown.classes[label], CLASSES[label % len(CLASSES)])
+            middle, box = (
+                np.median(codes[labels == label], axis=0),
+                {"facecolor": "white", "alpha": 0.6, "linewidth": 0, "pad": 1},
+            )
+            plot.text(
+                *middle, shown.classes[label], color=f"C{label % 10}", size=14, ha="center", va="center", bbox=box
+            )
+        plot.legend(loc="upper right")
         square = latent.manifold(16, "normal", np.zeros(2, np.float32))
-        sheet = images.grid(model.decode(square.reshape(-1, 2)), 16)
-        rows.append(np.concatenate([plot.pixels(), framed(sheet, "Decoded from N(0, I)", Plot.height // 2)], axis=1))
-    return np.concatenate(rows)
-
-
-def framed(sheet: np.ndarray, title: str, height: int) -> np.ndarray:
-    """Returns a square sheet of images with a title above it, uint8 (height, width, 3)."""
-    side = height - 68
-    page = Image.new("RGB", (side + 20, height), "white")
-    ImageDraw.Draw(page).text((0, 12), title, "black", ImageFont.load_default(16))
-    page.paste(Image.fromarray(sheet.squeeze()).convert("RGB").resize((side, side)), (0, 46))
-    return np.asarray(page)
+        decoded.imshow(images.grid(model.decode(square.reshape(-1, 2)), 16), "gray", vmin=0, vmax=255)
+        decoded.set_title("Decoded from N(0, I)")
+        decoded.set_axis_off()
+    return pixels(drawn)
 
 
 if __name__ == "__main__":

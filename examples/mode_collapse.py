@@ -41,13 +41,13 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from plot import BLUE, GRAY, ORANGE
 
 import keras_gen
 from keras_gen import images, metrics
 from keras_gen.files import writing
 
 HIDDEN = (128,) * 4
+BLUE, ORANGE, GRAY = (31, 87, 165), (221, 110, 20), (150, 150, 150)
 BATCH = 256  # examples of one step of one player
 COUNT = 100_000  # examples to train on
 DRAWN = 10_000  # samples that are counted

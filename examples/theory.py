@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 from keras import layers
 from PIL import Image
-from plot import BLUE, GRAY, GREEN, ORANGE, Plot
+from plot import BLUE, GRAY, GREEN, ORANGE, figure, pixels
 from scipy.ndimage import gaussian_filter1d
 
 import keras_gen
@@ -41,11 +41,13 @@ def code_lengths(folder: Path) -> None:
     print(f"  ideal code of that law     {info.cross_entropy(law, wrong, 2):.4f}  = H + KL")
     print(f"  KL                         {info.kl(law, wrong, 2):.4f}")
     place = np.arange(len(p))
-    ticks = {i: f"{symbol}  {code[symbol]}" for i, symbol in enumerate(p)}
-    plot = Plot("Length of a code word", (-0.6, len(p) - 0.4), (0, 6), ("word and its code word", "bits"), ticks)
-    plot.bars(place - 0.2, -np.log2(law), "-log2 p", BLUE, 0.36)
-    plot.bars(place + 0.2, [len(code[symbol]) for symbol in p], "Huffman code", ORANGE, 0.36)
-    images.save_png(folder / "code_lengths.png", plot.pixels())
+    drawn, axes = figure()
+    axes.set(title="Length of a code word", xlabel="word and its code word", ylabel="bits")
+    axes.bar(place - 0.2, -np.log2(law), 0.36, color=BLUE, label="-log2 p")
+    axes.bar(place + 0.2, [len(code[symbol]) for symbol in p], 0.36, color=ORANGE, label="Huffman code")
+    axes.set_xticks(place, [f"{symbol}\n{code[symbol]}" for symbol in p])
+    axes.legend()
+    images.save_png(folder / "code_lengths.png", pixels(drawn))
 
 
 def generator_losses(folder: Path) -> None:
@@ -57,21 +59,21 @@ def generator_losses(folder: Path) -> None:
         "maximum likelihood": lambda logits: -tf.reduce_mean(tf.exp(logits)),
     }
     logits = tf.linspace(-6.0, 6.0, 241)
-    plots = [
-        Plot("Three losses of the generator", (-6, 6), (-8, 8), ("logit of D(G(z))", "loss")),
-        Plot("Their gradients", (-6, 6), (-1.5, 0.5), ("logit of D(G(z))", "d loss / d logit")),
-    ]
+    drawn, (left, right) = figure(columns=2)
+    left.set(title="Three losses of the generator", xlabel="logit of D(G(z))", ylabel="loss", ylim=(-8, 8))
+    right.set(title="Their gradients", xlabel="logit of D(G(z))", ylabel="d loss / d logit", ylim=(-1.5, 0.5))
     print("\nthe generator's losses (and gradients) at D(G(z)) = .0025, .5, .9975")
     for (name, loss), color in zip(losses.items(), (BLUE, ORANGE, GREEN), strict=True):
         with tf.GradientTape() as tape:
             tape.watch(logits)
             values = tf.map_fn(loss, logits)
         gradients = tape.gradient(values, logits).numpy()
-        for plot, y in zip(plots, (values.numpy(), gradients), strict=True):
-            plot.line(logits.numpy(), y, name, color)
+        left.plot(logits, values, color=color, label=name)
+        right.plot(logits, gradients, color=color, label=name)
         row = "  ".join(f"{values[i]:9.4f} ({gradients[i]:9.4f})" for i in (0, 120, 240))
         print(f"  {name:20}{row}")
-    images.save_png(folder / "generator_losses.png", np.concatenate([plot.pixels() for plot in plots], axis=1))
+    left.legend()
+    images.save_png(folder / "generator_losses.png", pixels(drawn))
 
 
 class OneDimension(keras.callbacks.Callback):
@@ -112,15 +114,17 @@ class OneDimension(keras.callbacks.Callback):
         value = info.game_value(self.p, g, dx=width)
         gap = np.sum(np.abs(d - best) * (self.p + g) / 2) * width
         print(f"  {self.step:6}{divergence:10.4f}{value:+12.4f}{gap:12.4f}")
-        ends = (self.grid[0], self.grid[-1])
-        plot = Plot(f"Step {self.step}: JSD = {divergence:.3f} nats", ends, (0, 4), ("x", "density"))
-        plot.line(self.grid, self.p, "data", BLUE)
-        plot.line(self.grid, g, "generator", ORANGE)
-        judged = Plot("Probability that x is real", ends, (0, 1), ("x", "probability"))
+        drawn, (densities, judged) = figure(rows=2, sharex=True)
+        densities.set(title=f"Step {self.step}: JSD = {divergence:.3f} nats", ylabel="density", ylim=(0, 4))
+        densities.plot(self.grid, self.p, color=BLUE, label="data")
+        densities.plot(self.grid, g, color=ORANGE, label="generator")
+        judged.set(title="Probability that x is real", xlabel="x", ylabel="probability", ylim=(0, 1))
         seen = (self.p + g) > 0.02  # elsewhere nothing is drawn, and D is free
-        judged.line(self.grid[seen], best[seen], "optimum p / (p + g)", GRAY)
-        judged.line(self.grid, d, "discriminator", GREEN)
-        self.frames.append(np.concatenate([plot.pixels(), judged.pixels()]))
+        judged.plot(self.grid, np.where(seen, best, np.nan), color=GRAY, label="optimum p / (p + g)")
+        judged.plot(self.grid, d, color=GREEN, label="discriminator")
+        for axes in (densities, judged):
+            axes.legend(loc="upper right")
+        self.frames.append(pixels(drawn))
 
 
 def one_dimension(folder: Path, steps: int) -> None:

@@ -7,7 +7,6 @@ Replicas are two logical CPUs that share all cores, so that what is measured is 
 
 import functools
 import statistics
-from itertools import cycle
 
 import numpy as np
 from table import interleaved, options, ratio, row, start
@@ -86,21 +85,24 @@ def by_size(chunks: int, steps: int) -> dict[int, float]:
 
 def picture(path: str, batches: dict[int, dict[str, list[float]]], sizes: dict[int, float]) -> None:
     """Draws both curves side by side."""
-    from plot import BLUE, ORANGE, Plot
+    from plot import BLUE, ORANGE, figure, pixels
 
     from keras_gen import images
 
-    speeds = {kind: [statistics.median(batches[batch][kind]) for batch in BATCHES] for kind in ("one", "two")}
-    ticks = {float(np.log2(batch)): str(batch) for batch in BATCHES}
-    top = 1.1 * max(max(values) for values in speeds.values())
-    left = Plot("Speed against batch", (3.7, 8.3), (0, top), ("global batch", "images/s"), ticks)
-    for (kind, values), color in zip(speeds.items(), cycle([BLUE, ORANGE])):
-        left.line(np.log2(BATCHES), values, f"{kind} replica{'s' if kind == 'two' else ''}", color)
-    cost = [1e3 * sizes[size] / BATCH for size in SIZES]
-    ticks = {float(np.log2(size)): f"{size}x{size}" for size in SIZES}
-    right = Plot("Cost against size", (3.8, 6.2), (0, 1.1 * max(cost)), ("image", "ms per image"), ticks)
-    right.line(np.log2(SIZES), cost, f"DCGAN, width {WIDTH}", BLUE)
-    images.save_png(path, np.concatenate([left.pixels(), right.pixels()], axis=1))
+    drawn, (left, right) = figure(columns=2)
+    left.set(title="Speed against batch", xlabel="global batch", ylabel="images/s", xscale="log")
+    for kind, color in (("one", BLUE), ("two", ORANGE)):
+        speeds = [statistics.median(batches[batch][kind]) for batch in BATCHES]
+        left.plot(BATCHES, speeds, color=color, label=f"{kind} replica{'s' if kind == 'two' else ''}")
+    left.set_xticks(BATCHES, BATCHES, minor=False)
+    right.set(title="Cost against size", xlabel="image", ylabel="ms per image", xscale="log")
+    right.plot(SIZES, [1e3 * sizes[size] / BATCH for size in SIZES], color=BLUE, label=f"DCGAN, width {WIDTH}")
+    right.set_xticks(SIZES, [f"{size}x{size}" for size in SIZES], minor=False)
+    for axes in (left, right):
+        axes.minorticks_off()
+        axes.set_ylim(0, None)
+        axes.legend()
+    images.save_png(path, pixels(drawn))
 
 
 def main() -> None:
@@ -108,6 +110,8 @@ def main() -> None:
     parser = options(__doc__)
     parser.add_argument("--plot", default="scaling.png", help="where the picture goes (default: scaling.png)")
     chosen = parser.parse_args()
+    import plot  # noqa: F401  # without which nothing needs to be measured
+
     start(chosen)
     from keras_gen import distribution
 

@@ -47,7 +47,7 @@ def row(what: str, measured: str, target: str = "", met: bool | None = None) -> 
 def processor() -> str:
     """Returns the name of the processor, and what it has for half precision."""
     try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     except OSError:
         import platform
 

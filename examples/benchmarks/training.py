@@ -191,13 +191,15 @@ def alone(kind: str) -> dict[str, float]:
         first = time.perf_counter() - start
         take(20)
     # Not `ru_maxrss`, in which a child begins with its parent's.
-    peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+    peak = next(
+        line for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines() if line.startswith("VmHWM")
+    )
     return {"first_step_s": first, "peak_mib": int(peak.split()[1]) / 1024}
 
 
 def process(kind: str) -> dict[str, float]:
     """Runs `alone` in a process of its own."""
-    out = subprocess.run([sys.executable, __file__, "--alone", kind], capture_output=True, text=True, check=True)
+    out = subprocess.run([sys.executable, __file__, "--alone", kind], capture_output=True, encoding="utf-8", check=True)
     return json.loads(out.stdout.splitlines()[-1])
 
 

@@ -253,19 +253,23 @@ def _download(name, folder):
     local = Path(folder)
     before = set(_downloads(local, name))
     existed = local.exists()
-    with tempfile.TemporaryFile() as log, Progress(f"downloading {name} to {shown(folder, 40)}", unit="MB") as progress:
+    with (
+        tempfile.TemporaryDirectory(prefix="keras_gen-") as beside,
+        open(Path(beside) / "log", "wb") as log,
+        Progress(f"downloading {name} to {shown(folder, 40)}", unit="MB") as progress,
+    ):
         environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
         command = [sys.executable, "-c", _CHILD, name, folder]
         child = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
         )
         try:
-            ended = _wait(child, lambda: _bytes(local, name), lambda: b"READY" in _text(log), progress)
+            ended = _wait(child, lambda: _bytes(local, name), lambda: b"READY" in _text(log.name), progress)
         finally:
             if child.poll() is None:
                 child.kill()
             child.wait()
-        text = _text(log).decode(errors="replace")
+        text = _text(log.name).decode(errors="replace")
     if child.returncode == 0:
         return
     _remove_partial(local, name, before, existed)
@@ -286,7 +290,8 @@ def _download(name, folder):
 
 
 def _text(log):
-    return os.pread(log.fileno(), 2**20, 0)  # the child writes at the shared position, which must not move
+    with open(log, "rb") as file:  # anew: the child writes at the shared position, which must not move
+        return file.read(2**20)
 
 
 def _wait(child, size, ready, progress):

@@ -138,7 +138,7 @@ def test_bounds_rise_with_samples(tmp_path, capsys):
     with Image.open(tmp_path / "bounds.png") as picture:
         pixels = np.asarray(picture).astype(int)
     assert pixels.shape == (390, 600, 3)
-    for color in (bounds.BLUE, bounds.ORANGE):
+    for color in ((31, 87, 165), (221, 110, 20)):
         assert np.sum(np.abs(pixels[80:] - color).max(axis=-1) < 40) > 300, "a curve across the picture"
 
 
