@@ -6,7 +6,7 @@ import statistics
 from pathlib import Path
 from typing import Any
 
-from keras_gen.cli import given
+from keras_gen.cli import figures, given
 from keras_gen.errors import DamagedError
 from keras_gen.files import writing
 from keras_gen.files.runs import RUNS
@@ -26,14 +26,26 @@ def run(options: argparse.Namespace) -> int:
     folder = Path(options.output or RUNS / "benchmarks" / options.name)
     reports = [_report(options, folder / f"seed-{seed}", seed) for seed in range(options.seeds)]
     result = summary(options.name, options.data, reports)
-    for name, values in result["metrics"].items():
-        bound = result["thresholds"].get(name)
-        asked = f"  expected {bound[0]} {bound[1]:g}" if bound else ""
-        print(f"  {name:28} {values['median']:12.5g}  ({values['min']:.5g} to {values['max']:.5g}){asked}")
+    print("\n".join(table(result)))
     text = json.dumps(result)
     writing.write(folder / "benchmark.json", (text + "\n").encode())
     print(text, flush=True)
     return 0 if result["passed"] else 1
+
+
+def table(result: dict[str, Any]) -> list[str]:
+    """Returns a line for each figure of a `summary`: the median, the spread, and what the recipe expects of it."""
+    digits = figures.digits(result["protocol"]["n_real"]) if result["protocol"]["judges"] else 3
+    shown = {}
+    for name, values in result["metrics"].items():
+        middle, low, high = (figures.number(values[key], digits) for key in ("median", "min", "max"))
+        shown[name] = f"{middle} ({low} to {high})"
+        if name in result["thresholds"]:
+            sign, bound = result["thresholds"][name]
+            met = COMPARE[sign](values["median"], bound)
+            shown[name] += f"  expected {sign} {bound:g}{'' if met else ': missed'}"
+    title = f"median of {result['seeds']} seeds (least to most); {figures.meaning()}"
+    return [title, *figures.lines(shown)]
 
 
 def _report(options, folder, seed):

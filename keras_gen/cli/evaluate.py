@@ -2,10 +2,13 @@
 
 import argparse
 import json
+import shutil
+import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
-from keras_gen.cli import libraries
+from keras_gen.cli import figures, libraries
 from keras_gen.errors import UsageError
 from keras_gen.files import writing
 from keras_gen.files.runs import find_model
@@ -27,7 +30,8 @@ def run(options: argparse.Namespace) -> int:
     found = evaluated(path, options.data, options.n, options.seed)
     output = Path(options.output or path.parent / "evaluation.json")
     writing.write(output, (json.dumps(found._asdict(), indent=2) + "\n").encode())
-    print("\n".join(table(found)))
+    width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+    print("\n".join(table(found, width)))
     print(f"written: {writing.shown(output)}", flush=True)
     return 0
 
@@ -71,25 +75,49 @@ def _trained_on(folder):
         raise UsageError(f"{writing.shown(folder)} has no card that tells its data; give --data") from None
 
 
-def table(found: Any) -> list[str]:
-    """Returns the lines that the terminal shows of an evaluation."""
-    protocol = found.protocol
-    judges = ", ".join(
-        f"{judge['kind']} {judge['digest'][:8]} ({100 * judge['accuracy']:.2f} %)" for judge in protocol["judges"]
-    )
-    if judges:
-        lines = [
-            f"{protocol['n_fake']} samples against {protocol['n_real']} test images of {protocol['data']}, "
-            f"seed {protocol['seed']}; judges: {judges}"
-        ]
-    else:
-        lines = [f"{protocol['n_real']} test rows of {protocol['data']}"]
-    lines += [f"  {name:28} {value:12.5g}" for name, value in found.metrics.items()]
-    if not found.ladder:
-        return lines
-    lines.append("the same metrics of damaged real images, for comparison:")
-    columns = [name for name in LADDER_COLUMNS if name in next(iter(found.ladder.values()))]
-    lines.append("  " + " " * 18 + "".join(f"{name:>14}" for name in columns))
-    for name, values in found.ladder.items():
-        lines.append(f"  {name:18}" + "".join(f"{values[column]:14.4g}" for column in columns))
-    return lines
+def table(found: Any, width: int | None = None) -> list[str]:
+    """Returns the lines that the terminal shows of an evaluation: a block for each judge, and one of the model's own.
+
+    Args:
+        found: the evaluation.
+        width: that a line may have; `None` lets them be as long as they are.
+    """
+    from keras_gen.metrics.better import NEIGHBORS, OF_SAMPLES
+
+    protocol, values = found.protocol, found.metrics
+    n, judges = protocol["n_real"], protocol["judges"]
+    digits = figures.digits(n) if judges else 3  # a row of text holds many tokens
+    blocks = {
+        "first": {name: value for name, value in values.items() if name in OF_SAMPLES},
+        "second": {name: value for name, value in values.items() if name.startswith(NEIGHBORS)},
+    }
+    own = {name: value for name, value in values.items() if name not in blocks["first"] | blocks["second"]}
+    wide = max(map(len, values), default=0)
+    of = f"{protocol['n_fake']} samples against {n} test images" if blocks["first"] else f"{n} test rows"
+    lines = _folded(f"{of} of {protocol['data']}, seed {protocol['seed']}; {figures.meaning()}", width)
+    if judges and n < figures.FEW:
+        few = f"{n} samples are few: another seed gives other figures"
+        more = ", and fd depends on their number; compare it with the table below only"
+        lines += _folded(few + (more if blocks["first"] and found.ladder else ""), width)
+    for judge, block in zip(judges, blocks.values(), strict=False):
+        if block:
+            right = f"right on {100 * judge['accuracy']:.1f} % of test images"
+            lines += ["", *_folded(f"by the judge {judge['kind']} {judge['digest'][:8]}, {right}", width)]
+            lines += figures.lines(block, digits, wide)
+    if own:
+        lines += ["", "of the model itself", *figures.lines(own, digits, wide)]
+    return [*lines, *_ladder(found.ladder, judges, digits, width)]
+
+
+def _ladder(ladder, judges, digits, width):
+    """Returns the lines of the ladder."""
+    if not ladder:
+        return []
+    title = f"for comparison, the judge {judges[0]['kind']} on real images, as they are and damaged"
+    names = [name for name in LADDER_COLUMNS if name in next(iter(ladder.values()))]
+    rows = [[rung, *(figures.number(values[name], digits) for name in names)] for rung, values in ladder.items()]
+    return ["", *_folded(title, width), *figures.columns(["", *names], rows, width)]
+
+
+def _folded(text, width):
+    return textwrap.wrap(text, width or 10_000, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)

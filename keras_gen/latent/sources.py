@@ -300,7 +300,7 @@ def _labels(function, label, rows):
     if "label" not in function.shapes:
         if label is not None:
             given = np.asarray(label).ravel()[0]
-            raise UsageError(f"label {given} was given to {function.name!r}, which takes none: no labels; leave it out")
+            raise UsageError(f"label {given} was given, but {function.name!r} has no labels; leave it out")
         return {}
     labels = np.broadcast_to(np.asarray(0 if label is None else label), rows).astype(np.int32)
     law = law_of(function.meta, "label")

@@ -1,5 +1,6 @@
 """How good samples are: plain functions on arrays, and judges that turn images into features and labels."""
 
+from keras_gen.metrics.better import BETTER, better
 from keras_gen.metrics.codes import linear_probe, nearest_neighbors, pca_error
 from keras_gen.metrics.compare import Rung, compare, ladder
 from keras_gen.metrics.distance import (
@@ -36,6 +37,7 @@ from keras_gen.metrics.samples import (
 )
 
 __all__ = [
+    "BETTER",
     "ClassHistogram",
     "Copies",
     "DensityCoverage",
@@ -51,6 +53,7 @@ __all__ = [
     "Neighborhoods",
     "PrecisionRecall",
     "Rung",
+    "better",
     "bits_per_dimension",
     "class_histogram",
     "classifier_accuracy_score",

@@ -13,6 +13,8 @@ from keras_gen.metrics.distance import frechet_distance, kid, neighborhoods
 from keras_gen.metrics.figure import Figure
 from keras_gen.metrics.samples import class_histogram, label_agreement
 
+LEAST_BLUR = 0.5  # pixels: a Gaussian of less is almost nothing beside its middle
+
 
 def compare(
     judge: Any,
@@ -93,7 +95,8 @@ def ladder(
         real_test: (n, H, W, C) real images that no model was trained on, in random order.
         labels: (n,) their classes; without them, what the judge sees.
         split: where they are from.
-        blur: standard deviation of the blur, as a share of the images' shorter side.
+        blur: standard deviation of the blur, as a share of the images' shorter side; at least half a pixel, below which
+            it changes nothing.
         repeated: different images in the row that repeats them.
         seed: of the noise, of the choice of images, and of KID's subsets.
 
@@ -125,7 +128,7 @@ def ladder(
     classes = np.unique(labels)
     if len(classes) < 2:
         raise UsageError(f"all images are of class {classes[0]}; expected at least 2 classes")
-    sigma = blur * min(other.shape[1:3])
+    sigma = max(blur * min(other.shape[1:3]), LEAST_BLUR)
     rest = other[labels != classes[-1]]
     means = np.zeros((classes[-1] + 1, *other.shape[1:]), np.float32)
     for label in classes:

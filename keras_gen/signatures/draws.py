@@ -38,8 +38,7 @@ def sample_inputs(
     given = {**given, **({} if label is None else {"label": label})}
     for name, value in given.items():
         if name not in shapes:
-            known = near_misses(name, shapes) if shapes else "it has no inputs"
-            raise UsageError(f"{name} {value} was given to a sampler without {_plural(name)}; leave it out ({known})")
+            raise UsageError(_unused(name, value, shapes))
     rng = np.random.default_rng(seed)
     inputs = {}
     for name in sorted(shapes):
@@ -63,8 +62,13 @@ def _given(name, value, drawn, classes):
         raise UsageError(f"{name} has shape {array.shape}; expected what fits {drawn.shape}") from None
 
 
-def _plural(name):
-    return f"{name}s" if name == "label" else name
+def _unused(name, value, shapes):
+    """Returns what to say of an input that this sampler has not."""
+    if name == "label":  # which resembles "latent", and is never meant by it
+        return f"label {value} was given, but this model has no labels; leave it out"
+    known = near_misses(name, shapes) if shapes else "it has no inputs"
+    text = f"{name} {value} was given to a sampler without {name}"
+    return f"{text}; {known}" if known.startswith("did you mean") else f"{text}; leave it out ({known})"
 
 
 def example_inputs(

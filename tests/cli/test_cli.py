@@ -72,10 +72,10 @@ def test_help_list_and_errors_do_not_import_tensorflow():
 
 def test_list_has_a_line_for_each_model_with_the_first_line_of_its_docstring(capsys):
     assert main(["list"]) == 0
-    lines = capsys.readouterr().out.splitlines()[1:]
-    assert [line.split()[0] for line in lines] == list(keras_gen.names())
-    for line, name in zip(lines, keras_gen.names(), strict=True):
-        cls = keras_gen.registry.model_class(name)
+    lines = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  ")]
+    assert sorted(line.split()[0] for line in lines) == list(keras_gen.names())
+    for line in lines:
+        cls = keras_gen.registry.model_class(line.split()[0])
         assert line.endswith(cls.__doc__.partition("\n")[0]) and line.split()[1] == cls.density
 
 

@@ -183,7 +183,7 @@ BAD = {
     "coordinate out of range": (2, ["vae", "traverse", "--coordinates", "7"], "0 to 2"),
     "terms": (2, ["vae", "arithmetic", "--terms", "king-man"], "king-man"),
     "projection of a file": (2, ["saved_models/vae/decode.onnx", "project"], "no gradients"),
-    "label of a model without": (2, ["vae", "traverse", "--label", "1"], "takes none"),
+    "label of a model without": (2, ["vae", "traverse", "--label", "1"], "no labels; leave it out"),
     "input that is none": (2, ["vae", "traverse", "--input", "code"], "'code'"),
     "no encoder": (2, ["gan", "interpolate", "--data", "digits"], "no 'encode'"),
     "more images than there are": (2, ["vae", "project", "-n", "500"], "297"),

@@ -297,7 +297,7 @@ def test_usage_errors_are_one_line_and_say_what_to_do(files):
         (lambda: latent.project(exported.open_file(folder / "model.tflite"), images), "no gradients"),
         (lambda: latent.project(model, images[:, :4]), "expected ('n', 8, 8, 1)"),
         (lambda: decode(np.zeros((2, 5))), "expected (..., 6)"),
-        (lambda: decode(np.zeros((2, 6)), label=1), "takes none"),
+        (lambda: decode(np.zeros((2, 6)), label=1), "no labels; leave it out"),
         (lambda: latent.decoder(Conditional())(np.zeros((1, 3)), label=5), "0 to 4"),
     ]
     for call, words in cases:

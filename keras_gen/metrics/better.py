@@ -1,0 +1,72 @@
+"""Which way is better, for every figure that `evaluate` gives: one table."""
+
+# Name to "lower", "higher", or None where neither is better by itself. First what is measured of samples, by a judge.
+OF_SAMPLES: dict[str, str | None] = {
+    "fd": "lower",
+    "kid": "lower",
+    "kid_std": None,  # the spread of `kid` over its subsets
+    "precision": "higher",
+    "recall": "higher",
+    "density": "higher",
+    "coverage": "higher",
+    "class_entropy": "higher",
+    "rarest_class": "higher",
+    "label_agreement": "higher",
+    "copies": "lower",
+    "classifier_accuracy_score": "higher",
+    "class_variance": None,  # 1 is that of real images: more is as wrong as less
+}
+# Then what a model tells of itself: likelihoods, reconstructions, and its `measures`.
+OF_MODELS: dict[str, str | None] = {
+    "nll": "lower",
+    "bits_per_dimension": "lower",
+    "test_loss": "lower",
+    "test_nll": "lower",
+    "test_reconstruction": "lower",
+    "test_kl": None,  # less of it is a code that tells less
+    "reconstruction_psnr": "higher",
+    "reconstruction_ssim": "higher",
+    "reconstruction_ratio": "lower",
+    "mse_01": "lower",
+    "pca_mse_01": None,  # yardsticks: they are not of the model, as those of pixels and of random weights
+    "linear_probe": "higher",
+    "knn": "higher",
+    "pixels_linear_probe": None,
+    "pixels_knn": None,
+    "pretrained_10": "higher",
+    "pretrained_100": "higher",
+    "random_10": None,
+    "random_100": None,
+    "gain_10": "higher",
+    "gain_100": "higher",
+    "psnr_denoised": "higher",
+    "psnr_gain": "higher",
+    "cluster_accuracy": "higher",
+    "information": "higher",
+    "slant_spearman": "higher",
+    "width_spearman": "higher",
+    "clean_accuracy": "higher",
+    "robust_accuracy": "higher",
+    "robust_accuracy_search": "higher",
+    "nats_per_token": "lower",
+    "nats_per_character": "lower",
+    "bits_per_character": "lower",
+    "perplexity": None,  # of text less is better, of a codebook more: more of its codes are in use
+    "bits": None,  # the size of a code is chosen
+    "bits_per_pixel": None,
+}
+NEIGHBORS = "neighbors_"  # begins the names of the second judge's figures
+BETTER: dict[str, str | None] = {
+    **OF_SAMPLES,
+    **{f"{NEIGHBORS}{name}": direction for name, direction in OF_SAMPLES.items()},
+    **OF_MODELS,
+}
+
+
+def better(name: str) -> str | None:
+    """Returns `"lower"` or `"higher"`; `None` where neither is, or of a figure that is not known here.
+
+    Args:
+        name: of a figure of `evaluate`.
+    """
+    return BETTER.get(name)

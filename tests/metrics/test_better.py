@@ -1,0 +1,66 @@
+"""Which way is better: the table knows every figure that a model or a judge gives, and no other."""
+
+import keras
+import pytest
+from tiny import batch_for, make, real_digits
+
+import keras_gen
+from keras_gen import data, metrics
+from keras_gen.data.examples import Examples
+from keras_gen.metrics.better import NEIGHBORS, OF_MODELS, OF_SAMPLES
+from keras_gen.models.autoencoders.stacked_autoencoder import FEW
+from keras_gen.recipes import THRESHOLDS
+
+MODELS = [*keras_gen.names(), "gpt-text"]
+GIVEN: dict[str, set[str]] = {}
+
+
+def figures_of(name):
+    """Returns the names of what `evaluate` takes from a model itself."""
+    if name not in GIVEN:
+        keras.utils.set_random_seed(0)
+        model = make(name)
+        batch = batch_for(model, 300)
+        if name == "stacked_autoencoder":  # whose classifiers take two minutes
+            del batch["label"]
+            GIVEN[name] = {f"{kind}_{count}" for kind in ("pretrained", "random", "gain") for count in FEW}
+        parts = [{key: value[part] for key, value in batch.items()} for part in (slice(200), slice(200, 300))]
+        train, test = (Examples(part) for part in parts)
+        GIVEN[name] = GIVEN.get(name, set()) | set(model.measures(train, test, seed=0))
+        if model.density != "implicit" and "image" in model.expects():
+            wanted = {key: parts[1][key] for key in model.expects()}
+            GIVEN[name] |= {f"test_{loss}" for loss in model.evaluate(wanted, verbose=0, return_dict=True)}
+    return GIVEN[name]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_figures_of_a_model_are_in_the_table(name):
+    assert figures_of(name) <= set(OF_MODELS)
+
+
+def test_the_table_holds_no_other():
+    found = set().union(*(figures_of(name) for name in MODELS))
+    by_all = {"nll", "bits_per_dimension", "reconstruction_psnr", "reconstruction_ssim"}
+    assert set(OF_MODELS) == found | by_all
+
+
+def test_the_figures_of_a_judge_are_in_the_table(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_GEN_CACHE", str(tmp_path))
+    judge = metrics.NeighborJudge.for_data(data.examples("digits", "train"), data.examples("digits", "test"))
+    images, labels = real_digits(400)
+    found = set(metrics.compare(judge, images[:200], images[200:], asked=labels[200:]))
+    of_both = {"copies", "classifier_accuracy_score", "class_variance"}
+    assert set(OF_SAMPLES) == found | of_both
+
+
+def test_the_second_judge_s_figures_go_the_same_way():
+    assert all(metrics.BETTER[f"{NEIGHBORS}{name}"] == direction for name, direction in OF_SAMPLES.items())
+    assert set(metrics.BETTER.values()) == {"higher", "lower", None}
+    assert metrics.better("fd") == "lower" and metrics.better("somebody's own") is None
+
+
+def test_no_threshold_of_a_recipe_goes_the_other_way():
+    signs = {"<=": "lower", ">=": "higher"}
+    for bounds in THRESHOLDS.values():
+        for name, (sign, _) in bounds.items():
+            assert metrics.better(name) in (signs[sign], None), name
