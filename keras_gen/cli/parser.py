@@ -163,7 +163,7 @@ def _explore(command) -> None:
         "--how",
         choices=("slerp", "lerp"),
         metavar="slerp|lerp",
-        help="on a circle or a straight line (default: by law)",
+        help="on a circle or a straight line (default: by the prior)",
     )
     where = "traverse: which to move (default: the first 10); manifold: two (default: 0,1)"
     add("--coordinates", type=_labels, metavar="K[,K...]", help=where)

@@ -23,7 +23,7 @@ SEEDS = 5
 
 @keras.saving.register_keras_serializable("keras_gen")
 class StackedAutoencoder(Autoencoder):
-    """Stacked autoencoder: deep, pretrained layer by layer, as a classifier can be, too.
+    """Stacked autoencoder: deep, pretrained layer by layer, then trained as a whole.
 
     Stage `layer_k` trains one shallow autoencoder, of layer k and its mirror image in the decoder, on the codes of the
     layers below, which stay as they are; stage `whole` then trains all of them as one autoencoder.
