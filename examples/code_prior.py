@@ -1,10 +1,10 @@
-"""Gives the codes of a VQ-VAE a law: a GPT over its maps of tokens, row by row, told the class.
+"""Gives the codes of a VQ-VAE a prior: a GPT over its maps of tokens, row by row, conditioned on the class.
 
 python examples/code_prior.py
 
 It takes two minutes on two cores and needs no network; `--data mnist.npz --image-size 28 --steps 4000` takes a quarter
-of an hour. A VQ-VAE turns an image into a map of tokens and back, and knows no law of such maps: its own samples draw
-every token by itself. A GPT whose sequences have a beginning (`start=True`) learns the law, and its samples, decoded,
+of an hour. A VQ-VAE turns an image into a map of tokens and back, and has no prior of such maps: its own samples draw
+every token by itself. A GPT whose sequences have a beginning (`start=True`) learns the prior, and its samples, decoded,
 are images of the class that was asked for.
 
 The table shows the nats of the test images' tokens, by the share of each token in the training set and by GPT, and of

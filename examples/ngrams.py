@@ -31,7 +31,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def losses(train: str, test: str, size: int, longest: int) -> list[float]:
-    """Returns minus the mean log-probability of the characters of a text, by tables of 0 to `longest` characters.
+    """Returns the negative mean log-probability of the characters of a text, by tables of 0 to `longest` characters.
 
     Args:
         train: what is counted.

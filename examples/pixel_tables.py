@@ -44,7 +44,7 @@ def binarized(examples: keras_gen.data.Examples, rng: np.random.Generator) -> np
 
 
 def nats(train: np.ndarray, test: np.ndarray, neighbors: tuple[tuple[int, int], ...], by_place: bool) -> float:
-    """Returns minus the mean log-probability of images, int (n, H, W) of 0 and 1, by a table of others."""
+    """Returns the negative mean log-probability of images, int (n, H, W) of 0 and 1, by a table of others."""
     before = [_before(images, neighbors, by_place) for images in (train, test)]
     size = 1 + max(part.max() for part in before)
     on = np.bincount(before[0].ravel(), train.ravel(), size) + 0.5

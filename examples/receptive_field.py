@@ -39,7 +39,7 @@ def main(argv: list[str] | None = None) -> None:
     options = parser.parse_args(argv)
     before = SIDE * ROW + COLUMN
     fields = {}
-    print(f"{'':28}sees, of {before} pixels before the place")
+    print(f"{'':28}sees, of {before} pixels before the black one")
     for name, make in MODELS.items():
         fields[name] = field(make())
         print(f"{name:28}{np.sum(fields[name]):6}", flush=True)
@@ -48,7 +48,7 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def field(model: keras_gen.GenerativeModel) -> np.ndarray:
-    """Returns which pixels the logit of the place depends on, bool (SIDE, SIDE)."""
+    """Returns which pixels the logit of the black pixel depends on, bool (SIDE, SIDE)."""
     image = tf.random.stateless_uniform((64, *model.image_shape), (0, 0), -1, 1)
     with tf.GradientTape() as tape:
         tape.watch(image)

@@ -52,7 +52,7 @@ def generate(
     """
     places = int(meta["position.law"].split()[1]) + (0 if "start" in meta else 1)
     if length > places:
-        raise SystemExit(f"error: length is {length}; expected at most {places}, the places of the network")
+        raise SystemExit(f"error: length is {length}; expected at most {places}, the positions of the network")
     tokens = [int(token) for token in prompt]
     shares = np.random.default_rng(seed).random((1, length), np.float32)[0]
     keys = values = np.zeros((1, *json.loads(meta["caches"])), np.float32)
@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> None:
     parser.add_argument("--temperature", type=float, default=1.0, help="0 takes the likeliest token (default: 1)")
     parser.add_argument("--top-k", type=int, help="draw among so many of the likeliest")
     parser.add_argument("--top-p", type=float, default=1.0, help="draw among those that have this probability together")
-    parser.add_argument("--label", type=int, help="class, where the model was told classes")
+    parser.add_argument("--label", type=int, help="class, where the model has classes")
     options = parser.parse_args(argv)
     step, meta = opened(options.path)
     state = json.loads(meta.get("tokenizer", "{}"))

@@ -1,4 +1,4 @@
-"""Draws what the theory says: code lengths, the generator's losses, and a GAN whose law approaches that of the data.
+"""Draws what the theory says: code lengths, the generator's losses, and a GAN that approaches the data.
 
 python examples/theory.py --output theory
 
@@ -77,10 +77,10 @@ def generator_losses(folder: Path) -> None:
 
 
 class OneDimension(keras.callbacks.Callback):
-    """Draws both laws and both discriminators as training goes on.
+    """Draws both distributions and both discriminators as training goes on.
 
     Args:
-        x: (K,) points at which the laws are compared.
+        x: (K,) points at which the distributions are compared.
         p: (K,) the density of the data there.
         every: steps between two pictures.
     """
@@ -128,7 +128,7 @@ class OneDimension(keras.callbacks.Callback):
 
 
 def one_dimension(folder: Path, steps: int) -> None:
-    """Trains a GAN on numbers, and shows its law approach that of the data."""
+    """Trains a GAN on numbers, and shows its distribution approach that of the data."""
     rng = np.random.default_rng(0)
     numbers = np.where(rng.random(20_000) < 0.6, rng.normal(-0.35, 0.14, 20_000), rng.normal(0.35, 0.14, 20_000))
     numbers = numbers[np.abs(numbers) < 1].astype(np.float32)[:, None, None, None]  # images of one pixel

@@ -1,4 +1,4 @@
-"""Images as bytes: the code that a model gives them, quantized and packed by an entropy coder of the standard library.
+"""Lossy compression with a model's codes, quantized and packed by an entropy coder of the standard library.
 
 Whoever decompresses needs the same model, which is no part of the bytes. The code of an autoencoder or of a VAE (its
 mean) is rounded to multiples of a step; the tokens of a VQ-VAE are whole numbers already.

@@ -73,7 +73,7 @@ def kl(p: ArrayLike, q: ArrayLike, base: float = math.e, dx: ArrayLike = 1.0) ->
 
 
 def js(p: ArrayLike, q: ArrayLike, base: float = math.e, dx: ArrayLike = 1.0) -> float | np.ndarray:
-    """Returns the Jensen-Shannon divergence: the mean KL of both laws to their mixture, between 0 and ln 2.
+    """Returns the Jensen-Shannon divergence: the mean KL of both distributions to their mixture, between 0 and ln 2.
 
     Args:
         p: (..., K) one law.
@@ -108,7 +108,7 @@ def mutual_information(joint: ArrayLike, base: float = math.e) -> float:
 
 
 def gaussian_entropy(covariance: ArrayLike, base: float = math.e) -> float:
-    """Returns the differential entropy of a normal law: (d / 2) ln(2 pi e) + ln(det covariance) / 2.
+    """Returns the differential entropy of a normal distribution: (d / 2) ln(2 pi e) + ln(det covariance) / 2.
 
     Args:
         covariance: (d, d); or (d,) variances of independent coordinates; or one variance.
@@ -128,7 +128,7 @@ def gaussian_kl(
     other_covariance: ArrayLike = 1.0,
     base: float = math.e,
 ) -> float:
-    """Returns KL(N(mean, covariance) || N(other_mean, other_covariance)); the other law is N(0, I) by default.
+    """Returns KL(N(mean, covariance) || N(other_mean, other_covariance)); the other is N(0, I) by default.
 
     Args:
         mean: (d,), or a number.
@@ -198,7 +198,7 @@ def huffman_code(p: Mapping[Hashable, float]) -> dict[Hashable, str]:
 
 
 def mean_length(code: Mapping[Hashable, str], p: Mapping[Hashable, float]) -> float:
-    """Returns the mean length of a code's words, in binary digits, when symbols follow the law p.
+    """Returns the mean length of a code's words, in binary digits, when symbols are distributed as p.
 
     Args:
         code: symbol to code word.

@@ -10,7 +10,7 @@ LOG_2PI = math.log(2 * math.pi)
 
 
 class Adversarial(NamedTuple):
-    """The two sides of a game, on logits: both are minimized."""
+    """The losses of the discriminator and of the generator, on logits; both are minimized."""
 
     discriminator: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # (real logits, fake logits) -> scalar
     generator: Callable[[tf.Tensor], tf.Tensor]  # (fake logits) -> scalar
@@ -65,25 +65,25 @@ def per_example(values: tf.Tensor) -> tf.Tensor:
 
 
 def bernoulli_log_likelihood(x: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-    """Log p(x) in nats of pixels in [0, 1] under independent Bernoullis: `(B, ...)` to `(B,)`."""
+    """Returns log p(x) in nats of pixels in [0, 1] under independent Bernoullis: `(B, ...)` to `(B,)`."""
     logits = tf.cast(logits, tf.float32)
     return -per_example(tf.nn.sigmoid_cross_entropy_with_logits(labels=tf.cast(x, tf.float32), logits=logits))
 
 
 def gaussian_log_likelihood(x: tf.Tensor, mean: tf.Tensor, log_variance: tf.Tensor) -> tf.Tensor:
-    """Log density of x in nats under a diagonal Gaussian: `(B, ...)` to `(B,)`."""
+    """Returns the log density of x in nats under a diagonal Gaussian: `(B, ...)` to `(B,)`."""
     x, mean, log_variance = (tf.cast(value, tf.float32) for value in (x, mean, log_variance))
     return -0.5 * per_example(LOG_2PI + log_variance + tf.square(x - mean) * tf.exp(-log_variance))
 
 
 def gaussian_kl(mean: tf.Tensor, log_variance: tf.Tensor) -> tf.Tensor:
-    """KL(N(mean, diag(exp(log_variance))) || N(0, I)) in nats: `(B, d)` to `(B,)`."""
+    """Returns KL(N(mean, diag(exp(log_variance))) || N(0, I)) in nats: `(B, d)` to `(B,)`."""
     mean, log_variance = tf.cast(mean, tf.float32), tf.cast(log_variance, tf.float32)
     return 0.5 * per_example(tf.square(mean) + tf.exp(log_variance) - 1.0 - log_variance)
 
 
-class PixelLaw(NamedTuple):
-    """What a decoder's output (B, H, W, outputs * C) says of images (B, H, W, C) in [-1, 1]."""
+class PixelLikelihood(NamedTuple):
+    """The likelihood of images (B, H, W, C) in [-1, 1] that a decoder's output (B, H, W, outputs * C) parameterizes."""
 
     outputs: int  # for each channel
     log_likelihood: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # (image, output) -> nats (B,)
@@ -100,13 +100,13 @@ def _gaussian_pixels(image, output):
     return gaussian_log_likelihood(image, means, SMALLEST_LOG_VARIANCE + tf.nn.softplus(raw - SMALLEST_LOG_VARIANCE))
 
 
-PIXEL_LAWS = {
-    "bernoulli": PixelLaw(
+PIXEL_LIKELIHOODS = {
+    "bernoulli": PixelLikelihood(
         1,
         lambda image, output: bernoulli_log_likelihood(0.5 * (image + 1.0), output),
         lambda output: 2.0 * tf.sigmoid(output) - 1.0,
     ),
-    "gaussian": PixelLaw(
+    "gaussian": PixelLikelihood(
         2, _gaussian_pixels, lambda output: tf.clip_by_value(tf.split(output, 2, axis=-1)[0], -1.0, 1.0)
     ),
 }

@@ -126,7 +126,7 @@ class Detector:
         return self._detect(images, batch_size)["outlier"].astype(bool)
 
     def scores(self, images: ArrayLike, batch_size: int = 64) -> np.ndarray:
-        """Returns the scores of images, float32 (n,): minus the mean squared error per pixel."""
+        """Returns the scores of images, float32 (n,): the negative mean squared error per pixel."""
         return self._detect(images, batch_size)["score"]
 
     def signatures(self) -> dict[str, Signature]:

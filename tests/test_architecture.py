@@ -191,6 +191,38 @@ def test_names_in_docstrings_exist():
                 part = __import__(f"{part.__name__}.{word}", fromlist=["_"])
 
 
+STIFF = re.compile(
+    r"\b(laws?|told of|minus the|now and then|sound or not)\b|(?<!in )(?<!its )\bplaces?\b|images as bytes",
+    re.IGNORECASE,
+)
+
+
+def first_lines(text):
+    """Yields the first lines of the docstrings of a module and of what is public in it."""
+    tree = ast.parse(text)
+    for node in ast.walk(tree):
+        if node is tree or isinstance(node, (ast.ClassDef, ast.FunctionDef)) and not node.name.startswith("_"):
+            yield (ast.get_docstring(node) or "").partition("\n")[0]
+
+
+@pytest.mark.parametrize("room", [room for room in FLOOR if room not in ("cli", "__main__")])
+def test_first_lines_speak_the_words_of_the_field(room):
+    for path in modules("keras_gen", "export"):
+        for line in first_lines(path.read_text()) if room_of(path) == room else ():
+            assert not STIFF.search(re.sub("`[^`]*`", "", line)), f"{path}: {line}"
+
+
+def test_a_stiff_first_line_is_found():
+    for line in (
+        "Returns minus the bound.",
+        "Computes one place.",
+        "An encoder whose code is a law.",
+        "Images as bytes.",
+    ):
+        assert STIFF.search(line)
+    assert not STIFF.search("Puts the file in its place, in place of the old one.")
+
+
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]])
 def test_ruff_is_content(command):
     out = subprocess.run([sys.executable, "-m", "ruff", *command, "."], capture_output=True, text=True, cwd=ROOT)

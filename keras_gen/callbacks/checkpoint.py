@@ -64,7 +64,7 @@ class Checkpoint(Keeper, keras.callbacks.Callback):
     # --- resume ------------------------------------------------------------------------------------------------------
 
     def restore(self, model: keras.Model) -> tuple[int, int] | None:
-        """Puts a model back to the newest sound checkpoint; `fit` calls this before it begins.
+        """Restores a model from the newest intact checkpoint; `fit` calls this before it begins.
 
         Returns:
             The epoch and the step in it to go on from, or `None` if there is no checkpoint.
@@ -161,7 +161,7 @@ class Checkpoint(Keeper, keras.callbacks.Callback):
         }
 
     def on_epoch_end(self, epoch: int, logs: Any = None) -> None:
-        """Moves the place to the next epoch, unless this one was left early."""
+        """Advances to the next epoch, unless this one was left early."""
         steps = (self.params or {}).get("steps")
         if not self.model.stop_training or (steps is not None and self.step >= steps):
             self.epoch, self.step = epoch + 1, 0

@@ -175,7 +175,7 @@ def _explore(command) -> None:
         "--how",
         choices=("slerp", "lerp"),
         metavar="slerp|lerp",
-        help="on a circle or a straight line (default: by law)",
+        help="on a circle or a straight line (default: by the prior)",
     )
     where = "traverse: which to move; manifold: two (default: the directions that change the images most)"
     add("--coordinates", type=_labels, metavar="K[,K...]", help=where)

@@ -1,4 +1,4 @@
-"""What `fit` is given becomes a dict of named tensors, and is checked before the first step."""
+"""Batches: what `fit` takes becomes a dict of named tensors, and is checked before the first step."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence

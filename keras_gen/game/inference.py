@@ -45,7 +45,9 @@ class Inference:
             ((name, found) for name, found in self.signatures().items() if "sample" in found.meta), (None, None)
         )
         if signature is None:
-            raise UsageError(f"{type(self).__name__} has no law to sample from; use its {', '.join(self.signatures())}")
+            raise UsageError(
+                f"{type(self).__name__} has no prior to sample from; use its {', '.join(self.signatures())}"
+            )
         shapes = {key: spec.shape.as_list() for key, spec in signature.inputs.items()}
         drawn = sample_inputs(shapes, signature.meta, n, seed, label, **inputs)
         return self.run(name, batch_size, **drawn)[signature.meta["sample"]]

@@ -1,4 +1,4 @@
-"""What `fit` and `evaluate` do with data before Keras sees it: names, checks, order, and the place to resume at."""
+"""What `fit` and `evaluate` do with data before Keras sees it: names, checks, order, and the step to resume at."""
 
 import contextlib
 import itertools

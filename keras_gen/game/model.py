@@ -67,7 +67,7 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
     # --- what a leaf gives -------------------------------------------------------------------------------------------
 
     def players(self) -> tuple[Player, ...]:
-        """Returns who plays, in the order of their moves."""
+        """Returns the players, in the order of their updates."""
         raise NotImplementedError
 
     def signatures(self) -> dict[str, Signature]:
@@ -79,7 +79,7 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
         return {"image": (None, *self.image_shape), **{name: (None,) for name in self.conditions()}}
 
     def conditions(self) -> dict[str, Law]:
-        """Returns what the networks see beside images and what is drawn, one number for each image: name to law."""
+        """Returns the networks' conditions, such as `label`, one number for each image: name to distribution."""
         return {"label": Law("classes", self.num_classes)} if self.num_classes else {}
 
     def conditions_in(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:

@@ -120,7 +120,7 @@ def traverse(latents: ArrayLike, coordinate: int, values: ArrayLike) -> np.ndarr
 
 
 def quantiles(law: str | Law, steps: int) -> np.ndarray:
-    """Returns the quantiles of a law at `(i + 1/2) / steps`: values that are equally probable.
+    """Returns the quantiles of a distribution at `(i + 1/2) / steps`: values that are equally probable.
 
     Args:
         law: `"normal"` or `"uniform"` on [-1, 1).

@@ -51,7 +51,7 @@ class Decoder:
             UsageError: the model has no law to draw from.
         """
         if not self.law:
-            raise UsageError(f"{self.function.name!r} has no law to draw latents from; give latents of its encoder")
+            raise UsageError(f"{self.function.name!r} has no prior to draw latents from; give latents of its encoder")
         return draws.sample_inputs(self.function.shapes, self.function.meta, n, seed)[self.name]
 
     def inputs(self, latents: ArrayLike, label: ArrayLike | None = None) -> dict[str, np.ndarray]:

@@ -1,4 +1,4 @@
-"""Attention of a place to itself and to those before it: all places at once, or one at a time with a cache."""
+"""Causal self-attention, of all positions at once, or of one at a time with a cache."""
 
 from typing import Any
 
@@ -13,7 +13,7 @@ SPREAD = 0.02  # standard deviation of weights at the beginning, as in GPT-2
 
 @keras.saving.register_keras_serializable("keras_gen")
 class Positions(layers.Layer):
-    """Adds a learned vector to each place of a sequence (B, T, width), T at most `context`.
+    """Adds a learned vector to each position of a sequence (B, T, width), T at most `context`.
 
     Args:
         context: number of places.
@@ -29,11 +29,11 @@ class Positions(layers.Layer):
         self.table = self.add_weight((self.context, shape[-1]), keras.initializers.RandomNormal(stddev=SPREAD))
 
     def call(self, x):
-        """Adds the vectors of the first places."""
+        """Adds the vectors of the first positions."""
         return x + ops.cast(self.table[: ops.shape(x)[1]], x.dtype)
 
     def step(self, x, position):
-        """Adds the vectors of one place in each row: x (B, 1, width), position int32 (B,)."""
+        """Adds the vectors of one position in each row: x (B, 1, width), position int32 (B,)."""
         return x + ops.cast(ops.take(self.table, position, axis=0)[:, None], x.dtype)
 
     def get_config(self):
@@ -43,7 +43,7 @@ class Positions(layers.Layer):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class CausalSelfAttention(layers.Layer):
-    """Self-attention with several heads, in which no place sees a later one.
+    """Self-attention with several heads, in which no position sees a later one.
 
     Args:
         heads: number of heads; it divides the width.
@@ -86,7 +86,7 @@ class CausalSelfAttention(layers.Layer):
         return self._attended(query, key, value, places[None, :] <= places[:, None], training)
 
     def step(self, x, keys, values, position):
-        """Computes one place in each row, and writes its key and value into the caches.
+        """Computes one position in each row, and writes its key and value into the caches.
 
         Args:
             x: (B, 1, width).
@@ -160,7 +160,7 @@ class TransformerBlock(layers.Layer):
         return self._think(x, training)
 
     def step(self, x, keys, values, position):
-        """Computes one place in each row, as `CausalSelfAttention.step`."""
+        """Computes one position in each row, as `CausalSelfAttention.step`."""
         mixed, keys, values = self.attention.step(self.norms[0](x), keys, values, position)
         return self._think(x + mixed, False), keys, values
 

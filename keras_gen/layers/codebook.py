@@ -1,4 +1,4 @@
-"""A learned table of vectors, of which the nearest one stands for each vector that passes by."""
+"""Vector quantization: a learned codebook, whose nearest code replaces each vector."""
 
 from typing import NamedTuple
 
@@ -12,7 +12,7 @@ GOLDEN = 0.6180339887498949
 
 
 class Quantized(NamedTuple):
-    """What a codebook makes of vectors.
+    """The outputs of a codebook.
 
     Args:
         code: float32 (..., dim) the nearest codes; gradients pass to the vectors as if nothing had been done.
@@ -30,7 +30,7 @@ class Quantized(NamedTuple):
 
 @keras.saving.register_keras_serializable("keras_gen")
 class Codebook(keras.layers.Layer):
-    """Puts the nearest of `size` codes in the place of each vector; the codes follow the vectors by moving averages.
+    """Replaces each vector by the nearest of `size` codes, which follow the vectors by moving averages.
 
     In training each code becomes the running mean of the vectors nearest to it. No gradient reaches the codes. On
     replicas the averages are those of the global batch.

@@ -1,4 +1,4 @@
-"""Batch normalization that knows what it normalizes."""
+"""Batch normalization conditioned on the class."""
 
 import keras
 import tensorflow as tf

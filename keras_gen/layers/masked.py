@@ -1,4 +1,4 @@
-"""Convolutions that see only what comes before a place in the order of pixels."""
+"""Masked convolutions, which see only what comes before a pixel in raster order."""
 
 import math
 
@@ -67,11 +67,11 @@ class MaskedConv2D(keras.layers.Conv2D):
 
     @property
     def reach(self) -> tuple[int, int]:
-        """How many rows above a place, and columns to each side of it, are seen."""
+        """How many rows above a pixel, and columns to each side of it, are seen."""
         return self.kernel_size[0] // 2, self.kernel_size[1] // 2
 
     def of_window(self, window):
-        """Returns what this layer says of one row or a part of it, (B, 1, w, filters).
+        """Returns the layer's output at one row or a part of it, (B, 1, w, filters).
 
         Args:
             window: (B, reach + 1, w + 2 reach, inputs): the row and those above, and the columns to both sides.

@@ -1,4 +1,4 @@
-"""What a discriminator sees of a whole batch."""
+"""Statistics of a whole batch, for a discriminator."""
 
 import keras
 import tensorflow as tf
@@ -10,7 +10,7 @@ FLOOR = 1e-8  # added to each variance: the root has no finite slope at 0
 
 @keras.saving.register_keras_serializable("keras_gen")
 class MinibatchStddev(keras.layers.Layer):
-    """Appends to each example how much its group of the batch varies: a generator that repeats itself is seen.
+    """Appends to each example the standard deviation of its group in the batch, which shows mode collapse.
 
     (B, H, W, C) becomes (B, H, W, C + 1), and (B, d) becomes (B, d + 1). What is appended is one number per group: the
     standard deviation over the group of each feature at each place, averaged over both.

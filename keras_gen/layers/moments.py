@@ -1,4 +1,4 @@
-"""The Gaussian that fits the codes which pass by."""
+"""A Gaussian fitted to codes in training."""
 
 import keras
 import tensorflow as tf
@@ -10,10 +10,10 @@ RIDGE = 1e-5  # of the total variance, added to each: codes may fill fewer dimen
 
 @keras.saving.register_keras_serializable("keras_gen")
 class RunningMoments(keras.layers.Layer):
-    """Mean and full covariance of the latest codes, and the map that gives noise both.
+    """Running mean and full covariance of codes, and the map that gives noise both.
 
     All codes count alike until `window` of them are seen; from then on the older ones fade. Before the first one, the
-    law is N(0, I).
+    distribution is N(0, I).
 
     Args:
         dim: number of coordinates of a code.
@@ -52,7 +52,7 @@ class RunningMoments(keras.layers.Layer):
         return self.add_weight(name=name, shape=shape, initializer=initializer, dtype="float32", **held)
 
     def update(self, codes: tf.Tensor) -> None:
-        """Takes in codes (B, dim): on replicas those of all of them, equally, however unevenly they are shared out.
+        """Updates both by codes (B, dim): on replicas those of all of them, equally, however unevenly shared out.
 
         A batch with a code that is not finite is left out.
         """

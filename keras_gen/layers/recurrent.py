@@ -1,4 +1,4 @@
-"""LSTMs that pass over an image: row by row, or along its diagonals; at once, or a place at a time."""
+"""LSTMs that pass over an image: row by row, or along its diagonals; at once, or a pixel at a time."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ class _ImageLSTM(keras.layers.Layer):
 
     @property
     def remembered(self) -> int:
-        """How many features of each earlier place a later one needs: outputs and cells."""
+        """How many features of each earlier pixel a later one needs: outputs and cells."""
         return 2 * self.units
 
     def _states(self, memory):
@@ -96,7 +96,7 @@ class RowLSTM(_ImageLSTM):
 
     @property
     def reach(self) -> tuple[int, int]:
-        """How many rows above a place, and columns to each side of it, are seen."""
+        """How many rows above a pixel, and columns to each side of it, are seen."""
         return 1, self.kernel_size // 2
 
     def call(self, gates, training=False):
@@ -112,7 +112,7 @@ class RowLSTM(_ImageLSTM):
         return ops.transpose(_passed(row, ops.transpose(gates, (1, 0, 2, 3)), self.units, training), (1, 0, 2, 3))
 
     def step(self, gates, window):
-        """Returns the output and the cell of one place, each (B, 1, 1, units).
+        """Returns the output and the cell of one pixel, each (B, 1, 1, units).
 
         Args:
             gates: (B, 1, 1, 4 * units).
@@ -173,7 +173,7 @@ class DiagonalBiLSTM(_ImageLSTM):
         return left + ops.pad(ops.flip(right, axis=2)[:, :-1], ((0, 0), (1, 0), (0, 0), (0, 0)))
 
     def step(self, gates, window):
-        """Returns the output and the cell of one place of the pass from the left, each (B, 1, 1, units).
+        """Returns the output and the cell of one pixel of the pass from the left, each (B, 1, 1, units).
 
         Args:
             gates: (B, 1, 1, 4 * units), those of the pass from the left.

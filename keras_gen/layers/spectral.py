@@ -1,4 +1,4 @@
-"""Layers whose weight is divided by its largest singular value, so that they stretch no vector."""
+"""Spectral normalization: layers whose kernel is divided by its largest singular value."""
 
 import keras
 import tensorflow as tf
@@ -47,7 +47,7 @@ class _Spectral:
             self.u.assign(store["u"])
 
     def sigma(self) -> tf.Tensor:
-        """Returns the largest singular value of the kernel, as far as `u` has come to know it."""
+        """Returns the largest singular value of the kernel, estimated by power iteration."""
         return _stretch(self._matrix(), tf.convert_to_tensor(self.u))
 
     def call(self, inputs, training=False):

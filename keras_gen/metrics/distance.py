@@ -1,4 +1,4 @@
-"""How far the law of the fakes is from that of the real: Frechet distance, KID, neighborhoods, copies."""
+"""How far the distribution of fakes is from that of real examples: Frechet distance, KID, neighborhoods, copies."""
 
 import math
 from typing import NamedTuple
@@ -87,7 +87,7 @@ class Moments:
 def frechet_distance(
     real: ArrayLike | Moments | tuple[ArrayLike, ArrayLike], fake: ArrayLike | Moments | tuple[ArrayLike, ArrayLike]
 ) -> float:
-    """Returns the squared Frechet distance of the two normal laws with these means and covariances.
+    """Returns the squared Frechet distance of the two normal distributions with these means and covariances.
 
     |m1 - m2|^2 + trace(C1 + C2 - 2 (C1 C2)^(1/2)), in squared units of the features. Two draws of n rows from one
     normal law do not give 0 but about d(d + 1) / 2n + 2d / n times its variance: compare at equal n only.
@@ -139,7 +139,7 @@ class KID(NamedTuple):
 
 
 def kid(real: ArrayLike, fake: ArrayLike, subsets: int = 100, subset_size: int = 1000, seed: int = 0) -> KID:
-    """Returns the kernel inception distance: unbiased, so 0 on average for equal laws, and negative half of the time.
+    """Returns the kernel inception distance: unbiased, so 0 on average for equal distributions, and often negative.
 
     The kernel is k(x, y) = (x.y / d + 1)^3.
 

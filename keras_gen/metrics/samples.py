@@ -134,7 +134,7 @@ class ModeCoverage(NamedTuple):
 def mode_coverage(
     samples: ArrayLike, centers: ArrayLike, scale: float, sigmas: float = 3.0, least: int = 20
 ) -> ModeCoverage:
-    """Counts the modes of a known mixture of round normal laws that samples reach.
+    """Counts the modes of a known mixture of round Gaussians that samples reach.
 
     Args:
         samples: (n, d).

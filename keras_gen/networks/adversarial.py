@@ -1,4 +1,4 @@
-"""The two networks of a game, of any architecture."""
+"""Generator, discriminator and encoder of a GAN, of any architecture."""
 
 from collections.abc import Sequence
 from typing import Any

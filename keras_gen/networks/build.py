@@ -98,7 +98,7 @@ DISCRIMINATOR_NORMS = ("batch", "sync_batch", "layer", "spectral", "none")
 
 
 def normalized(x: Any, norm: str, label: Any = None, num_classes: int | None = None, name: str | None = None) -> Any:
-    """Normalizes a hidden layer's output: `"layer"` each example over all of its places and channels.
+    """Normalizes a hidden layer's output: `"layer"` each example over all of its positions and channels.
 
     `"none"` and `"spectral"`, which is of kernels (`dense`, `conv2d`), leave it alone. `"conditional_batch"` scales and
     shifts by the class, `label` of `num_classes`.

@@ -1,4 +1,4 @@
-"""Networks whose output at each place depends on the pixels before it alone."""
+"""Autoregressive networks: the output at each pixel depends on the pixels before it alone."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""Visits the places of images in their order, and computes at each what no earlier place has needed."""
+"""Visits the pixels of images in raster order, and computes at each what no earlier one has needed."""
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -97,7 +97,7 @@ class _Walk:
         self.reach = tuple(max(layer.reach[axis] for layer in self.layers) for axis in range(2))
 
     def empty(self, rows, width):
-        """Returns what layers remember before the first row, of what goes by rows and of what goes by places."""
+        """Returns what layers remember before the first row, of what goes by rows and of what goes by pixels."""
         upper, lower = {}, {}
 
         def zeros(layer, high, side, features):
@@ -116,7 +116,7 @@ class _Walk:
         return upper, lower
 
     def down(self, image, row, states, lower):
-        """Computes what a row is told from above: the vertical stack, and the last row's passes from the right.
+        """Computes what a row depends on from above: the vertical stack, and the last row's passes from the right.
 
         Returns:
             The outputs (B, 1, W, features), a list of those of the stack and a dict of those of the layers; and the
@@ -143,7 +143,7 @@ class _Walk:
         return (self._run(self._down, [blank, *self.given.values()], computed), passed), states
 
     def across(self, image, row, column, above, states):
-        """Computes the output (B, 1, 1, outputs) of a place, and the states with it."""
+        """Computes the output (B, 1, 1, outputs) of a pixel, and the states with it."""
         (links, passed), states = above, dict(states)
 
         def written(name, side, value):

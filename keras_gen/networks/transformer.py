@@ -28,7 +28,7 @@ def decoder(
         vocabulary: tokens that are read.
         outputs: the first of them, which are predicted; their vectors are the last layer's weights, too.
         context: the largest T.
-        width: features of a place.
+        width: features of a position.
         blocks: number of blocks.
         heads: of their attention.
         dropout: share of hidden units that are left out in training.
@@ -59,13 +59,13 @@ def decoder(
 def step(
     net: keras.Model, given: Mapping[str, Any], position: Any, caches: Sequence[tuple[Any, Any]]
 ) -> tuple[Any, list[tuple[Any, Any]]]:
-    """Computes what `decoder` says of one place in each row.
+    """Computes the logits of `decoder` at one position in each row.
 
     Args:
         net: of `decoder`.
         given: `token`, int32 (B,), and `label`.
-        position: int32 (B,), the place of the token.
-        caches: of each block keys and values of the places before, both (B, heads, context, width / heads).
+        position: int32 (B,), the position of the token.
+        caches: of each block keys and values of the positions before, both (B, heads, context, width / heads).
 
     Returns:
         Logits (B, vocabulary) of the token after it, of which the first `outputs` count, and the caches with it.

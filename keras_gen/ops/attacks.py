@@ -1,4 +1,4 @@
-"""Attacks on a classifier: small changes of an image, found by its gradient or by search, that change what it says."""
+"""Adversarial attacks on a classifier: small changes of an image, found by gradients or by search, that mislead it."""
 
 from collections.abc import Callable
 
@@ -17,7 +17,7 @@ def pgd(
     steps: int,
     start: tf.Tensor | None = None,
 ) -> tf.Tensor:
-    """Climbs a loss by projected gradient steps in the max-norm.
+    """Projected gradient descent (PGD): maximizes a loss within a bound of the max-norm.
 
     Madry et al., "Towards Deep Learning Models Resistant to Adversarial Attacks", 2017, arXiv:1706.06083.
 
@@ -52,7 +52,7 @@ def search(
     seed: int = 0,
     share: float = 0.8,
 ) -> np.ndarray:
-    """Lowers the margin of the right class by random squares, without a gradient that could be masked.
+    """Square Attack: lowers the margin of the right class by random squares, without gradients, which can be masked.
 
     It starts from vertical stripes. Then each query moves all values of a square to the border of what is allowed, and
     stays if the margin falls. An image is left alone once it is taken for another class. Andriushchenko et al., "Square
@@ -117,7 +117,7 @@ def robustness(
     seed: int = 0,
     batch_size: int = 250,
 ) -> dict[str, float]:
-    """Returns how often a classifier is right: on images as they are, and on those that two attacks have changed.
+    """Returns the accuracy of a classifier on clean images, and under two attacks.
 
     Where the attack without gradients does more harm than the one with them, gradients are masked: the second figure
     then says nothing of robustness.

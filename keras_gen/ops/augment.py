@@ -1,4 +1,4 @@
-"""Random changes of images through which a gradient passes: real and fake ones are shown to a discriminator alike."""
+"""Differentiable augmentation: random changes of real and fake images, through which the gradient passes."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""From the logits of the next token to tokens: one, a row of them, the likeliest rows, and rows of any length."""
+"""From the logits of the next token to tokens: sampling one, or rows of any length, and beam search."""
 
 from collections.abc import Callable
 from typing import Any
@@ -10,7 +10,7 @@ import tensorflow as tf
 def chosen(
     logits: tf.Tensor, share: tf.Tensor, temperature: tf.Tensor, top_k: tf.Tensor, top_p: tf.Tensor
 ) -> tf.Tensor:
-    """Draws tokens: the one below which, from the likeliest on, lies a share of the probability that is left.
+    """Samples tokens: the one below which, from the likeliest on, lies a share of the probability that is left.
 
     Args:
         logits: (B, V).
@@ -43,7 +43,7 @@ def sampled_rows(
     shares: tf.Tensor,
     how: tuple[tf.Tensor, tf.Tensor, tf.Tensor],
 ) -> tf.Tensor:
-    """Draws rows place by place, in the graph.
+    """Samples rows token by token, in the graph.
 
     Args:
         step: (place, rows, state) to the logits (B, V) of what follows the place, and the state after it.
@@ -74,12 +74,12 @@ def sampled_rows(
 def in_windows(
     tokens: np.ndarray, length: int, places: int, fill: Callable[[np.ndarray, int, int], np.ndarray]
 ) -> np.ndarray:
-    """Continues rows beyond the places of a network, which forgets: it goes on from the last half of them.
+    """Continues rows beyond the context of a network, which forgets: it goes on from the last half of it.
 
     Args:
-        tokens: int32 (n, P), which may be longer than the places.
+        tokens: int32 (n, P), which may be longer than the context.
         length: of the rows in the end.
-        places: that the network sees and predicts.
+        places: positions that the network sees and predicts.
         fill: (window (n, at most `places`), how many of its columns are known, its first column) to the whole window.
 
     Returns:
@@ -104,7 +104,7 @@ def likeliest(
     seen: np.ndarray,
     length: int,
 ) -> np.ndarray:
-    """Keeps the likeliest rows, token by token: a beam search.
+    """Finds the likeliest rows by a beam search.
 
     Args:
         step: (tokens int32 (B,), place, state) to the logits (B, V) of what follows, and the state after them.

@@ -6,7 +6,7 @@ import tensorflow as tf
 
 
 def gradient_penalty(critic: Callable[[tf.Tensor], tf.Tensor], image: tf.Tensor, target: float = 1.0) -> tf.Tensor:
-    """Returns how far the slope of a critic is from its target: mean of (|d critic / d image| - target)^2.
+    """Returns the gradient penalty of a critic: mean of (|d critic / d image| - target)^2.
 
     The norm is of each example's gradient, over all of its pixels. Gulrajani et al., "Improved Training of Wasserstein
     GANs", 2017, arXiv:1704.00028.
@@ -29,7 +29,7 @@ def gradient_penalty(critic: Callable[[tf.Tensor], tf.Tensor], image: tf.Tensor,
 
 
 def r1(critic: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor) -> tf.Tensor:
-    """Returns how steep a critic is at the data: mean of |d critic / d real|^2 / 2.
+    """Returns the R1 penalty of a critic at the data: mean of |d critic / d real|^2 / 2.
 
     The caller multiplies by the paper's gamma. Mescheder, Geiger and Nowozin, "Which Training Methods for GANs do
     actually Converge?", 2018, arXiv:1801.04406, equation 9.

@@ -44,7 +44,7 @@ def adopt(layer: keras.layers.Layer) -> list[SeedGenerator]:
 
 
 def random_tensor(law: Law | str, shape: Sequence[int | tf.Tensor], seed: SeedGenerator) -> tf.Tensor:
-    """Draws what a generator is given in training.
+    """Draws an input of a generator in training.
 
     Args:
         law: `"normal"`, `"uniform"` (on [-1, 1)) or `"classes K"`, here each with probability 1 / K.
@@ -62,14 +62,14 @@ def random_tensor(law: Law | str, shape: Sequence[int | tf.Tensor], seed: SeedGe
 
 
 def truncated(latent: tf.Tensor, bound: tf.Tensor) -> tf.Tensor:
-    """Maps standard normal numbers to those of the normal law cut off at a bound, keeping their order.
+    """Maps standard normal numbers to those of the truncated normal distribution, keeping their order.
 
-    With P the share of the law within its argument, P(|y|) = P(bound) P(|x|), so that |y| < bound. P is Winitzki's
+    With P the probability within its argument, P(|y|) = P(bound) P(|x|), so that |y| < bound. P is Winitzki's
     approximation, whose relative error is below 2e-4 and whose inverse is exact: a bound of `UNTRUNCATED` changes
     nothing. It needs no operation that ONNX or TFLite lacks.
 
     Args:
-        latent: float32 (B, d), of the standard normal law.
+        latent: float32 (B, d), standard normal.
         bound: float32 (B,), above 0, in standard deviations.
 
     Reference:

@@ -1,4 +1,4 @@
-"""Draws a sampler's inputs after their laws, in numpy alone: Keras, ONNX and TFLite then sample the same images."""
+"""Draws a sampler's inputs from their distributions, in numpy alone: the same for Keras, ONNX and TFLite."""
 
 from collections.abc import Mapping, Sequence
 
@@ -74,7 +74,7 @@ def _unused(name, value, shapes):
 def example_inputs(
     shapes: Mapping[str, Sequence[int | None]], meta: Mapping[str, str], n: int, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Draws inputs for any signature: by their laws, and uniformly on [-1, 1] what has none, as images.
+    """Draws inputs for any signature: from their distributions, and uniformly on [-1, 1] what has none, as images.
 
     Args:
         shapes: as for `sample_inputs`.

@@ -231,7 +231,7 @@ def open_file(path: str | Path) -> Exported:
 
 
 def seal(content: bytes) -> bytes:
-    """Returns a file's content with its digest in the place of `UNSEALED`, by which damage is known.
+    """Returns a file's content with its digest in place of `UNSEALED`, by which damage is known.
 
     Args:
         content: complete, and with `UNSEALED` in it once.

@@ -50,7 +50,7 @@ class Law:
 
     @classmethod
     def parse(cls, text: "str | Law") -> "Law":
-        """Reads what `str` gives; what is a law already is returned.
+        """Reads what `str` gives; a `Law` is returned as it is.
 
         Raises:
             UsageError: there is no such law.
@@ -91,11 +91,11 @@ NORMAL, UNIFORM = Law("normal"), Law("uniform")
 
 
 def law_of(meta: Mapping[str, str], name: str) -> Law | None:
-    """Returns the law of an input by a signature's metadata, if they name one."""
+    """Returns the distribution of an input by a signature's metadata, if they name one."""
     text = meta.get(f"{name}.law")
     return None if text is None else Law.parse(text)
 
 
 def metadata(laws: Mapping[str, Law | str]) -> dict[str, str]:
-    """Returns what the metadata say of inputs with these laws; they are a file format."""
+    """Returns the metadata of inputs with these distributions; their text is a file format."""
     return {f"{name}.law": str(law) for name, law in laws.items()}

@@ -11,7 +11,7 @@ from keras_gen.signatures.law import law_of
 class Signature(NamedTuple):
     """One inference function with named inputs and outputs.
 
-    No random operation is inside: latents, noise and labels are inputs, drawn by the caller after their laws.
+    No random operation is inside: latents, noise and labels are inputs, drawn by the caller from their distributions.
 
     Args:
         fn: takes the inputs as keyword arguments and returns a dict of named tensors. Inference only.
@@ -37,7 +37,7 @@ class Signature(NamedTuple):
 def signature(
     fn: Callable[..., dict[str, Any]], shapes: Mapping[str, Sequence[int | None]], meta: Mapping[str, str], **more: Any
 ) -> Signature:
-    """Makes a signature whose types and examples follow from the laws in its `meta`.
+    """Makes a signature whose types and examples follow from the distributions in its `meta`.
 
     Args:
         fn: as for `Signature`.

@@ -77,6 +77,7 @@ def test_list_has_a_line_for_each_model_with_the_first_line_of_its_docstring(cap
     for line in lines:
         cls = keras_gen.registry.model_class(line.split()[0])
         assert line.endswith(cls.__doc__.partition("\n")[0]) and line.split()[1] == cls.density
+        assert len(cls.__doc__.partition("\n")[0]) <= 80, "fits a table"
 
 
 def test_the_module_and_the_entry_point_are_the_same_command(tmp_path):

@@ -17,9 +17,10 @@ from keras_gen.ops.attacks import robustness
 
 @keras.saving.register_keras_serializable("keras_gen")
 class ACGAN(GAN):
-    """Auxiliary classifier GAN: the discriminator also tells the class, of real and of fake images.
+    """Auxiliary classifier GAN: the discriminator is also a classifier of the images.
 
-    It does not see the label. Its output has one column for real against fake, then one for each class.
+    It classifies real and fake images, and does not see the label. Its output has one column for real against fake,
+    then one for each class.
 
     Args:
         num_classes: number of classes; a label is a whole number below it.
@@ -61,7 +62,7 @@ class ACGAN(GAN):
         self.class_weight = class_weight
 
     def judged(self) -> dict[str, Any]:
-        """Makes the discriminator for the classes' logits, too."""
+        """Gives the discriminator a logit for each class."""
         return {"outputs": 1 + self.num_classes}
 
     def logit(self, output: tf.Tensor) -> tf.Tensor:

@@ -12,7 +12,7 @@ from keras_gen.networks.build import call
 
 @keras.saving.register_keras_serializable("keras_gen")
 class ALI(BiGAN):
-    """Adversarially learned inference: a bidirectional GAN whose encoder is a law, as a VAE's.
+    """Adversarially learned inference: a BiGAN with a stochastic encoder, as a VAE's.
 
     The code of an image is drawn from a Gaussian whose mean and variances the encoder gives.
 
@@ -24,7 +24,7 @@ class ALI(BiGAN):
         width: channels (`"conv"`, `"resnet"`).
         norm: of the layers of generator and encoder.
         dropout: share of the discriminator's hidden units that are left out in training; the paper: 0.2.
-        latent: law of the latents, `"normal"` or `"uniform"` on [-1, 1); codes are normal in any case.
+        latent: prior of the latents, `"normal"` or `"uniform"` on [-1, 1); codes are normal in any case.
         **kwargs: of `GAN`. An injected discriminator takes `latent`, (B, latent_dim), too.
 
     Raises:

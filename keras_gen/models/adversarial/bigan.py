@@ -20,10 +20,10 @@ MEASURED_IMAGES = 1000
 
 @keras.saving.register_keras_serializable("keras_gen")
 class BiGAN(GAN):
-    """Bidirectional GAN: an encoder inverts the generator, as the discriminator sees codes beside images.
+    """Bidirectional GAN: a GAN with an encoder, which learns to invert the generator.
 
-    It tells pairs (x, E(x)) of a real image and its code from pairs (G(z), z). Generator and encoder move together,
-    each to make its own pairs pass for the other's: no loss compares an image with its reconstruction.
+    The discriminator tells pairs (x, E(x)) of a real image and its code from pairs (G(z), z). Generator and encoder
+    move together, each to make its own pairs pass for the other's: no loss compares an image with its reconstruction.
 
     Args:
         encoder: a `keras.Model` from `{"image": (B, H, W, C)}`, or from one plain tensor, to (B, latent_dim). `None`
@@ -34,7 +34,7 @@ class BiGAN(GAN):
         width: channels (`"conv"`, `"resnet"`).
         norm: of the layers of generator and encoder.
         dropout: share of the discriminator's hidden units that are left out in training.
-        latent: law of the latents, `"uniform"` on [-1, 1), where a tanh keeps the codes, or `"normal"`.
+        latent: prior of the latents, `"uniform"` on [-1, 1), where a tanh keeps the codes, or `"normal"`.
         **kwargs: of `GAN`. An injected discriminator takes `latent`, (B, latent_dim), too.
 
     Raises:
@@ -79,7 +79,7 @@ class BiGAN(GAN):
         self.build()
 
     def judged(self) -> dict[str, Any]:
-        """Makes the discriminator for codes beside images."""
+        """Gives the discriminator codes beside images."""
         return {"beside": {"latent": self.laws()["latent"]}}
 
     def networks_of(self, player: str) -> tuple:
@@ -98,12 +98,12 @@ class BiGAN(GAN):
         return batch.once("code", lambda: self.code_of(self.inferred(self.real(batch, training), training), training))
 
     def inferred(self, image: tf.Tensor, training: bool) -> dict[str, tf.Tensor]:
-        """Returns what the encoder says of images; the first value is their code."""
+        """Returns the encoder's outputs for images; the first is their code."""
         code = call(self.network("encoder", training), {"image": image}, training)
         return {"code": tf.tanh(code) if self.latent == "uniform" else code}
 
     def code_of(self, inferred: dict[str, tf.Tensor], training: bool) -> tf.Tensor:
-        """Returns a code that is distributed as the encoder says."""
+        """Returns the code of the encoder's outputs; of a stochastic encoder, a sample."""
         return inferred["code"]
 
     # --- loss --------------------------------------------------------------------------------------------------------
@@ -124,7 +124,7 @@ class BiGAN(GAN):
     # --- signatures --------------------------------------------------------------------------------------------------
 
     def signatures(self) -> dict[str, Signature]:
-        """Returns `generate`, `encode` (image to its code, and what else the encoder says) and `decode`."""
+        """Returns `generate`, `encode` (image to its code, and the encoder's other outputs) and `decode`."""
         generator, images = self.inference("generator"), {"image.range": "[-1, 1]", "image.layout": "NHWC"}
 
         def encode(image):

@@ -12,7 +12,7 @@ from keras_gen.models.adversarial.gan import GAN
 
 @keras.saving.register_keras_serializable("keras_gen")
 class CGAN(GAN):
-    """Conditional GAN: generator and discriminator see the class.
+    """Conditional GAN: generator and discriminator are conditioned on the class.
 
     Args:
         num_classes: number of classes; a label is a whole number below it.
@@ -55,7 +55,7 @@ class CGAN(GAN):
         super().__init__(architecture=architecture, norm=norm, dropout=dropout, **kwargs)
 
     def judged(self) -> dict[str, Any]:
-        """Makes the discriminator for labels, too."""
+        """Gives the discriminator labels."""
         return {"beside": {"label": self.laws()["label"]}, "projection": self.projection}
 
     def discriminator_inputs(self, image: tf.Tensor, kind: str, batch: Batch, training: bool) -> dict[str, tf.Tensor]:

@@ -18,7 +18,7 @@ class DCGAN(GAN):
         width: channels of the stage nearest to the image; doubled with each halving, up to eight times.
         hidden: widths of dense layers between the latents and the generator's maps; the discriminator has them in
             reverse, at its end. The paper has none.
-        latent: law of the latents, `"uniform"` on [-1, 1) or `"normal"`.
+        latent: prior of the latents, `"uniform"` on [-1, 1) or `"normal"`.
         norm: `"batch"` normalization; `"sync_batch"` takes its statistics over all replicas of a `tf.distribute`
             strategy, which then train as one does; `"none"` has biases instead.
         dropout: as for `GAN`; the paper has none.

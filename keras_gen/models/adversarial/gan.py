@@ -24,7 +24,7 @@ from keras_gen.signatures.signature import Signature, signature
 
 @keras.saving.register_keras_serializable("keras_gen")
 class GAN(GenerativeModel):
-    """Generative adversarial network: your own two networks, or ready ones.
+    """Generative adversarial network: of your own two networks, or ready-made ones.
 
     The arguments come in two groups: those of the networks, whose names are `NETWORKS`, down to `minibatch_stddev`; and
     those of the game, from `adversarial` on. A subclass that makes both networks itself has `settled = GAN.NETWORKS`,
@@ -48,7 +48,7 @@ class GAN(GenerativeModel):
         minibatch_stddev: show the discriminator how much the features vary in its batch.
 
         adversarial: `"non_saturating"`, `"minimax"`, `"least_squares"`, `"wasserstein"` or `"hinge"`.
-        latent: law of the latents, `"normal"` or `"uniform"` on [-1, 1).
+        latent: prior of the latents, `"normal"` or `"uniform"` on [-1, 1).
         update: `"simultaneous"` (both losses on one forward pass) or `"alternating"` (Algorithm 1 of the paper).
         n_critic: discriminator steps for each generator step, each on rows of its own; more than one alternates.
         label_smoothing: what real images lack of being surely real, in [0, 0.5), with a cross-entropy loss.
@@ -65,14 +65,14 @@ class GAN(GenerativeModel):
         >>> model = keras_gen.GAN(image_shape=(8, 8, 1), latent_dim=16)
         >>> model.compile()
         >>> model.fit(images, epochs=1)
-        >>> model.sample(4, seed=0, truncation=0.7).shape  # without truncation, latents of the law itself
+        >>> model.sample(4, seed=0, truncation=0.7).shape  # without truncation, latents of the prior itself
         (4, 8, 8, 1)
 
     Reference:
         Goodfellow et al., "Generative Adversarial Nets", 2014, arXiv:1406.2661. Label smoothing: Salimans et al., 2016,
         arXiv:1606.03498; minibatch deviation: Karras et al., 2017, arXiv:1710.10196; R1: Mescheder et al., 2018,
         arXiv:1801.04406, lazy as in Karras et al., 2019, arXiv:1912.04958; augmentation: Zhao et al., 2020,
-        arXiv:2006.10738; truncation: Brock et al., 2018, arXiv:1809.11096, here by the inverse of the law.
+        arXiv:2006.10738; truncation: Brock et al., 2018, arXiv:1809.11096, here by the inverse of the distribution.
 
     Deviations: leaky ReLU and dropout in place of maxout, tanh in place of sigmoid, Adam in place of momentum SGD
     (which the recipe for MNIST has, with the alternating rule).
@@ -171,7 +171,7 @@ class GAN(GenerativeModel):
     # --- what a variant changes --------------------------------------------------------------------------------------
 
     def laws(self) -> Laws:
-        """Returns what the generator is given: name to shape and law. What a batch holds is not drawn."""
+        """Returns the generator's inputs: name to shape and distribution. What a batch holds is not drawn."""
         conditions = {name: ((None,), law) for name, law in self.conditions().items()}
         return {"latent": ((None, self.latent_dim), Law(self.latent)), **conditions}
 
@@ -180,11 +180,11 @@ class GAN(GenerativeModel):
         return ADVERSARIAL[self.adversarial]
 
     def judged(self) -> dict[str, Any]:
-        """Returns what a discriminator is made for, beside images and one logit: arguments of its function."""
+        """Returns what the discriminator takes beside images, and gives beside a logit: arguments of its function."""
         return {}
 
     def networks_of(self, player: str) -> tuple:
-        """Returns the networks, or layers, that a player moves."""
+        """Returns the networks, or layers, that a player updates."""
         return (self.discriminator,) if player == "d" else (self.generator,)
 
     def term_weights(self) -> tuple[dict[str, float], dict[str, float]]:
@@ -207,11 +207,11 @@ class GAN(GenerativeModel):
         return {}
 
     def generator_inputs(self, batch: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Returns what the generator sees of a batch that also holds what was drawn."""
+        """Returns the generator's inputs from a batch that also holds what was drawn."""
         return {name: batch[name] for name in self.laws()}
 
     def discriminator_inputs(self, image: tf.Tensor, kind: str, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """Returns what the discriminator sees beside an image of a kind, such as `"real"` and `"fake"`."""
+        """Returns the discriminator's inputs for an image of a kind, such as `"real"` and `"fake"`."""
         return {"image": image}
 
     def logit(self, output: tf.Tensor) -> tf.Tensor:
@@ -221,7 +221,7 @@ class GAN(GenerativeModel):
     # --- losses ------------------------------------------------------------------------------------------------------
 
     def discriminator_loss(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """Tells real images from fake ones."""
+        """Returns the terms of the discriminator's loss: to tell real images from fake ones."""
         real = self.logit(self.judge(self.real(batch, training), "real", batch, training))
         fake = self.logit(self.judge(self.fake(batch, training), "fake", batch, training))
         loss = self.sides().discriminator(real, fake)
@@ -230,7 +230,7 @@ class GAN(GenerativeModel):
         return {"adversarial": loss, **self.discriminator_terms(batch, training)}
 
     def generator_loss(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """Makes fakes that pass for real."""
+        """Returns the terms of the generator's loss: to make fakes that pass for real."""
         fake = self.logit(self.judge(self.fake(batch, training), "fake", batch, training))
         return {"adversarial": self.sides().generator(fake), **self.generator_terms(batch, training)}
 
@@ -260,7 +260,7 @@ class GAN(GenerativeModel):
         return batch.once(f"{kind}_logits", output)
 
     def random_input(self, name: str, rows: tf.Tensor, training: bool) -> tf.Tensor:
-        """Draws an input of the generator after its law."""
+        """Draws an input of the generator from its distribution."""
         shape, law = self.laws()[name]
         return random_tensor(law, (rows, *shape[1:]), self.seeds(training))
 

@@ -25,12 +25,12 @@ SMALLEST_LOG_VARIANCE = -6.0  # of a continuous code: a density without such an 
 
 @keras.saving.register_keras_serializable("keras_gen")
 class InfoGAN(GAN):
-    """InfoGAN: codes that can be read from the generated images, and so come to mean something.
+    """InfoGAN: a GAN with interpretable codes, learned without labels.
 
-    Beside the latents it is given a category and continuous codes. A head Q on the discriminator's features reads them
-    from generated images: a softmax over the categories, and mean and variance of a Gaussian for each continuous code.
-    Their negative log-likelihood in nats, `info` and `continuous`, is in both losses. With the entropy ln K of K
-    categories, ln K - `info` is a lower bound of the information between category and image.
+    Beside latents, the generator has a category and continuous codes as inputs. A head Q on the discriminator's
+    features reads them from generated images: a softmax over the categories, and mean and variance of a Gaussian for
+    each continuous code. Their negative log-likelihood in nats, `info` and `continuous`, is in both losses. With the
+    entropy ln K of K categories, ln K - `info` is a lower bound of the information between category and image.
 
     Args:
         num_categories: values K of the categorical code, the generator's input `category`, int32 (B,), all equally
@@ -45,7 +45,7 @@ class InfoGAN(GAN):
             reverse.
         norm: of the generator's layers.
         dropout: share of the discriminator's hidden units that are left out in training.
-        latent: law of the latents.
+        latent: prior of the latents.
         **kwargs: of `GAN`. An injected generator takes `category` and `code`, too; an injected discriminator gives
             (B, 1 + K + 2 `continuous`): a logit, logits of the categories, means, log variances. Those of its layers
             whose names begin with `codes_` are Q's head.
@@ -108,7 +108,7 @@ class InfoGAN(GAN):
         return {**super().laws(), **codes}
 
     def judged(self) -> dict[str, Any]:
-        """Makes the discriminator for the head Q, too."""
+        """Gives the discriminator the head Q."""
         return {"codes": self.num_categories + 2 * self.continuous}
 
     def networks_of(self, player: str) -> tuple:
@@ -139,7 +139,7 @@ class InfoGAN(GAN):
         return {**super().generator_terms(batch, training), **self.surprise(batch, training)}
 
     def surprise(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """Returns minus log Q of the codes in nats, from generated images that the discriminator has judged already."""
+        """Returns the negative log-likelihood of the codes under Q in nats, for images that were judged already."""
         given = self.given(batch, training)
         logits, means, log_variance = self.read(batch.once("fake_logits", None))
         terms = {"info": class_cross_entropy(given["category"], logits)}
@@ -148,7 +148,7 @@ class InfoGAN(GAN):
         return terms
 
     def read(self, output: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns what Q says: logits (B, K) of the categories, means and log variances of the continuous codes."""
+        """Returns Q's outputs: logits (B, K) of the categories, means and log variances of the continuous codes."""
         sizes = (1, self.num_categories, self.continuous, self.continuous)
         _, logits, means, raw = tf.split(output, sizes, axis=-1)
         return logits, means, SMALLEST_LOG_VARIANCE + tf.nn.softplus(raw - SMALLEST_LOG_VARIANCE)
@@ -156,7 +156,7 @@ class InfoGAN(GAN):
     # --- signatures --------------------------------------------------------------------------------------------------
 
     def signatures(self) -> dict[str, Signature]:
-        """Returns `generate`, and `infer`: images to what Q reads from them."""
+        """Returns `generate`, and `infer`: images to Q's estimates of their codes."""
 
         def infer(image):
             logits, means, log_variance = self.read(call(self.discriminator, {"image": image}, training=False))
@@ -167,7 +167,7 @@ class InfoGAN(GAN):
         return {**super().signatures(), "infer": signature(infer, {"image": (None, *self.image_shape)}, meta)}
 
     def measures(self, train: Any, test: Any, seed: int = 0) -> dict[str, float]:
-        """Returns what the codes have come to mean.
+        """Returns figures of what the codes mean.
 
         `cluster_accuracy`: share of test images whose likeliest category is that of their class, where a category
         means the class of most training images in it. `information`: the bound in nats. `slant_spearman` and

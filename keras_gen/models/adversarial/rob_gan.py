@@ -1,4 +1,4 @@
-"""The GAN whose discriminator learns from attacked images."""
+"""Rob-GAN: a GAN whose discriminator learns from attacked images."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ from keras_gen.ops.attacks import pgd
 
 @keras.saving.register_keras_serializable("keras_gen")
 class RobGAN(ACGAN):
-    """Rob-GAN: an attacker changes the real images before a discriminator that also tells their class.
+    """Rob-GAN: an ACGAN with a robust classifier, trained on attacked images.
 
     The attack raises the discriminator's loss of the real image, source and class. Fakes are not attacked, and their
     class is in the generator's loss only.
@@ -112,7 +112,7 @@ class RobGAN(ACGAN):
         return batch.once("attacked", lambda: change(image, batch))
 
     def found(self, image: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """Returns images that projected gradient ascent makes look fake and of another class."""
+        """Returns images attacked by projected gradient ascent, so that they look fake and of another class."""
 
         def loss(changed):
             output = call(self.discriminator, self.discriminator_inputs(changed, "real", batch, False), False)
@@ -123,14 +123,14 @@ class RobGAN(ACGAN):
         return pgd(loss, image, self.epsilon, self.attack_step_size, self.attack_steps)
 
     def moved(self, image: tf.Tensor, batch: Batch) -> tf.Tensor:
-        """Returns images with the change that the former replay of this batch has left, at first a random one."""
+        """Returns images with the perturbation that the former replay of this batch has left, at first a random one."""
         if "change" not in batch.carried:
             seed, epsilon = self.seeds(True), self.epsilon
             batch.carried["change"] = keras.random.uniform(tf.shape(image), -epsilon, epsilon, "float32", seed)
         return tf.clip_by_value(image + batch.carried["change"], -1.0, 1.0)
 
     def discriminator_loss(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """Tells real images from fake ones; in free training, the same pass moves the change of the real ones on."""
+        """Returns the terms of the loss; in free training, the same pass updates the perturbation of real images."""
         if self.attack != "free" or not training or not self.epsilon:
             return super().discriminator_loss(batch, training)
         image = self.real(batch, training)

@@ -9,7 +9,9 @@ from keras_gen.models.adversarial.gan import GAN
 
 @keras.saving.register_keras_serializable("keras_gen")
 class SNGAN(GAN):
-    """Spectrally normalized GAN: each layer of the discriminator is divided by its largest singular value.
+    """Spectrally normalized GAN: spectral normalization of the discriminator.
+
+    The kernel of each of its layers is divided by its largest singular value.
 
     Args:
         n_critic: discriminator steps for each generator step.

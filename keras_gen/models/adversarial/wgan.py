@@ -11,9 +11,9 @@ from keras_gen.models.adversarial.gan import GAN
 
 @keras.saving.register_keras_serializable("keras_gen")
 class WGAN(GAN):
-    """Wasserstein GAN: a critic whose weights are clipped, so that its slope is bounded.
+    """Wasserstein GAN: a critic with clipped weights, so that its slope is bounded.
 
-    Minus the critic's loss estimates the Wasserstein distance of real and fake images, times an unknown slope.
+    The critic's loss, negated, estimates the Wasserstein distance of real and fake images, times an unknown slope.
 
     Args:
         clip: largest absolute value of the critic's weights, after each of its steps and before the first.
@@ -70,7 +70,7 @@ class WGAN(GAN):
             variable.assign(self.clipped(variable))
 
     def clipped(self, weight: tf.Tensor) -> tf.Tensor:
-        """Returns a weight cut off at plus and minus `clip`."""
+        """Returns a weight clipped to [-`clip`, `clip`]."""
         return keras.ops.clip(weight, -self.clip, self.clip)
 
     @staticmethod

@@ -13,7 +13,9 @@ from keras_gen.ops.penalties import gradient_penalty
 
 @keras.saving.register_keras_serializable("keras_gen")
 class WGANGP(GAN):
-    """Wasserstein GAN with gradient penalty: the critic's slope is drawn to 1 between real and fake.
+    """Wasserstein GAN with a gradient penalty on the critic, in place of clipping.
+
+    The penalty draws the critic's slope to 1 between real and fake images.
 
     Args:
         penalty_weight: of the gradient penalty, the paper's lambda.

@@ -24,9 +24,9 @@ PROBED = 10_000  # training examples that the classifiers on codes learn from
 
 @keras.saving.register_keras_serializable("keras_gen")
 class Autoencoder(GenerativeModel):
-    """Autoencoder: a code of few numbers from which the image is made again.
+    """Autoencoder: compresses an image to a short code and reconstructs it.
 
-    It has no law of its codes. To sample all the same, a Gaussian of full covariance follows the codes in training
+    Its codes have no prior. To sample all the same, a Gaussian of full covariance follows the codes in training
     (`moments`); `examples/latent_gaps.py` shows how far that goes.
 
     Args:
@@ -103,7 +103,7 @@ class Autoencoder(GenerativeModel):
     # --- loss --------------------------------------------------------------------------------------------------------
 
     def reconstruction_loss(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """Returns how far what is made of codes is from the images; the moments follow the codes."""
+        """Returns the reconstruction loss; the running moments follow the codes."""
         image = tf.cast(batch["image"], tf.float32)
         code = self.network("encoder", training)({"image": self.seen(image, training)}, training=training)
         if training:
@@ -111,14 +111,14 @@ class Autoencoder(GenerativeModel):
         return self.reconstruction(image, self.network("decoder", training)({"latent": code}, training=training))
 
     def reconstruction(self, image: tf.Tensor, output: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Returns the distance of the decoder's output from images, both (B, H, W, C), as a mean over pixels."""
+        """Returns the error of the decoder's output against images, both (B, H, W, C), as a mean over pixels."""
         if self.distortion == "mse":
             return {"reconstruction": mean(tf.square(output - image))}
         levels = 0.5 * (image + 1.0)
         return {"reconstruction": mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=levels, logits=output))}
 
     def seen(self, image: tf.Tensor, training: bool) -> tf.Tensor:
-        """Returns what the encoder sees of images (B, H, W, C) in [-1, 1]: all of them."""
+        """Returns the encoder's input for images (B, H, W, C) in [-1, 1]: the images themselves."""
         return image
 
     def images(self, output: tf.Tensor) -> tf.Tensor:
@@ -130,7 +130,7 @@ class Autoencoder(GenerativeModel):
     # --- figures -----------------------------------------------------------------------------------------------------
 
     def measures(self, train: Any, test: Any, seed: int = 0) -> dict[str, float]:
-        """Returns errors of reconstruction, and how well classes can be told by codes and, beside it, by pixels.
+        """Returns reconstruction errors, and the accuracy of classifiers on codes and, to compare, on pixels.
 
         Args:
             train: `keras_gen.data.Examples` that the model was trained on.

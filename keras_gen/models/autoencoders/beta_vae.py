@@ -10,12 +10,13 @@ from keras_gen.models.autoencoders.vae import VAE
 
 @keras.saving.register_keras_serializable("keras_gen")
 class BetaVAE(VAE):
-    """beta-VAE: a VAE whose two terms have weights of their own.
+    """beta-VAE: a VAE with weights on its two terms, for disentangled codes.
 
     The larger `beta`, the less of the image the code may tell, and the more its coordinates are kept apart. At the end
     of that way the code is the prior whatever the image, and the best that the decoder can draw is the mean image. Two
-    ablations are the ends: `beta=0` reconstructs from codes that follow no law; `reconstruction_weight=0` leaves the KL
-    alone, which turns the code into the prior and gives the decoder no gradient at all: it stays as it was initialized.
+    ablations are the ends: `beta=0` reconstructs from codes that follow no prior; `reconstruction_weight=0` leaves the
+    KL alone, which turns the code into the prior and gives the decoder no gradient at all: it stays as it was
+    initialized.
 
     Args:
         beta: weight of the KL term, at least 0; 1 is the VAE.
@@ -36,8 +37,8 @@ class BetaVAE(VAE):
         Higgins et al., "beta-VAE: Learning Basic Visual Concepts with a Constrained Variational Framework", ICLR 2017;
         why it works: Burgess et al., "Understanding disentangling in beta-VAE", 2018, arXiv:1804.03599.
 
-    Deviations: those of `VAE`; the later paper's capacity |KL - C| is left out. `log_prob` is the bound of the VAE,
-    without weights.
+    Deviations: those of `VAE`; the later paper's capacity |KL - C| is left out. `log_prob` is the lower bound of the
+    VAE, without weights.
     """
 
     def __init__(self, beta: float = 4.0, reconstruction_weight: float = 1.0, **kwargs: Any):

@@ -10,7 +10,9 @@ from keras_gen.models.autoencoders.vae import VAE
 
 @keras.saving.register_keras_serializable("keras_gen")
 class ConditionalVAE(VAE):
-    """Conditional VAE: encoder and decoder see the class, so that the code need not tell it.
+    """Conditional VAE: encoder and decoder are conditioned on the class.
+
+    The code need not tell it, and keeps what the class leaves open.
 
     Args:
         num_classes: number of classes; a label is a whole number below it.

@@ -15,7 +15,7 @@ from keras_gen.models.autoencoders.autoencoder import Autoencoder
 
 @keras.saving.register_keras_serializable("keras_gen")
 class DenoisingAutoencoder(Autoencoder):
-    """Autoencoder that has to make clean images of corrupted ones.
+    """Denoising autoencoder: reconstructs clean images from corrupted ones.
 
     Images are corrupted in training only: `evaluate`, `reconstruct` and exported files encode what they are given, be
     it clean or not.
@@ -70,7 +70,7 @@ class DenoisingAutoencoder(Autoencoder):
         self.amount = float(amount)
 
     def seen(self, image: tf.Tensor, training: bool) -> tf.Tensor:
-        """Returns what the encoder sees of images (B, H, W, C) in [-1, 1]: corrupted ones, in training."""
+        """Returns the encoder's input for images (B, H, W, C) in [-1, 1]: corrupted ones, in training."""
         return self.corrupted(image, self.seeds(training)) if training else image
 
     def corrupted(self, image: tf.Tensor, seed: Any) -> tf.Tensor:

@@ -13,9 +13,9 @@ from keras_gen.models.autoencoders.vae import VAE
 
 @keras.saving.register_keras_serializable("keras_gen")
 class IWAE(VAE):
-    """Importance-weighted autoencoder: a VAE trained on a tighter bound of log p(x).
+    """Importance-weighted autoencoder: a VAE trained on a tighter lower bound.
 
-    The loss is minus log 1/K sum_k p(x, z_k) / q(z_k | x) in nats, with K latents for each image. With K = 1 it is the
+    The loss is -log 1/K sum_k p(x, z_k) / q(z_k | x) in nats, with K latents for each image. With K = 1 it is the
     evidence lower bound, its KL estimated by the draw; it rises with K towards log p(x).
 
     Args:
@@ -46,7 +46,7 @@ class IWAE(VAE):
         return {"reconstruction": 0.0, "kl": 0.0}
 
     def negative_elbo(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """Returns minus the importance-weighted bound, in nats per image, and what the evidence lower bound is of."""
+        """Returns the negative importance-weighted bound in nats per image, and the terms of the ELBO."""
         _, log_likelihood, log_prior, log_posterior = self.explained(batch, training)
         kl = log_posterior - log_prior  # (B * K,), one draw of the KL each
         log_weights = tf.reshape(log_likelihood - self.beta * kl, (-1, self.samples))  # (B, K)

@@ -23,7 +23,7 @@ SEEDS = 5
 
 @keras.saving.register_keras_serializable("keras_gen")
 class StackedAutoencoder(Autoencoder):
-    """Deep autoencoder, pretrained layer by layer, and a classifier that starts from it.
+    """Stacked autoencoder: deep, pretrained layer by layer, then trained as a whole.
 
     Stage `layer_k` trains one shallow autoencoder, of layer k and its mirror image in the decoder, on the codes of the
     layers below, which stay as they are; stage `whole` then trains all of them as one autoencoder.
@@ -89,18 +89,18 @@ class StackedAutoencoder(Autoencoder):
         return (Player("", self.layer_pairs()[depth], loss, self.paper_optimizer, terms=("reconstruction",)),)
 
     def seen(self, image: tf.Tensor, training: bool) -> tf.Tensor:
-        """Returns what the encoder sees of images in the last stage: in training, with some pixels made black."""
+        """Returns the encoder's input for images in the last stage: in training, with some pixels made black."""
         return self.masked(image, -1.0) if training else image
 
     def masked(self, values: tf.Tensor, empty: float) -> tf.Tensor:
-        """Puts `empty` in the place of a share `corruption` of the values."""
+        """Masks a share `corruption` of the values, which become `empty`."""
         if not self.corruption:
             return values
         uniform = keras.random.uniform(tf.shape(values), dtype="float32", seed=self.seeds(True))
         return tf.where(uniform < self.corruption, tf.cast(empty, values.dtype), values)
 
     def shallow_loss(self, depth: int, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """Returns how badly one layer and its mirror image reconstruct the codes of the `depth` layers below."""
+        """Returns the error with which one layer and its mirror image reconstruct the codes of `depth` layers below."""
         pairs = self.layer_pairs()
         given = tf.reshape(0.5 * batch["image"] + 0.5, (tf.shape(batch["image"])[0], -1))  # as the encoder sees it
         for layer, _ in pairs[:depth]:

@@ -11,7 +11,7 @@ from keras_gen.errors import choice, positive
 from keras_gen.game.batch import Batch, unpack
 from keras_gen.game.model import GenerativeModel
 from keras_gen.game.player import Player
-from keras_gen.losses import PIXEL_LAWS, gaussian_kl, mean, per_example
+from keras_gen.losses import PIXEL_LIKELIHOODS, gaussian_kl, mean, per_example
 from keras_gen.networks import conv, mlp
 from keras_gen.signatures.law import NORMAL, metadata
 from keras_gen.signatures.signature import Signature, signature
@@ -21,7 +21,7 @@ from keras_gen.signatures.signature import Signature, signature
 class VAE(GenerativeModel):
     """Variational autoencoder, with a Bernoulli or a Gaussian decoder.
 
-    The loss is minus the evidence lower bound in nats: summed over pixels and latents, averaged over the batch.
+    The loss is the negative evidence lower bound (ELBO) in nats: a sum over pixels and latents, a mean over the batch.
 
     Args:
         image_shape: (H, W, C).
@@ -73,10 +73,10 @@ class VAE(GenerativeModel):
     ):
         super().__init__(**kwargs)
         self.image_shape, self.latent_dim = tuple(image_shape), positive("latent_dim", latent_dim)
-        self.likelihood = choice("likelihood", likelihood, PIXEL_LAWS)
+        self.likelihood = choice("likelihood", likelihood, PIXEL_LIKELIHOODS)
         self.binarize = choice("binarize", binarize, ("stochastic", "threshold", "none"))
         self.beta, self.samples = beta, positive("samples", samples)
-        output = (*self.image_shape[:2], self.image_shape[2] * PIXEL_LAWS[likelihood].outputs)
+        output = (*self.image_shape[:2], self.image_shape[2] * PIXEL_LIKELIHOODS[likelihood].outputs)
         common = {"num_classes": self.num_classes, "dtype": self.dtype_policy}
         if choice("architecture", architecture, ("mlp", "conv")) == "mlp":
             self.encoder = mlp.encoder(self.image_shape, hidden, 2 * latent_dim, **common)
@@ -90,7 +90,7 @@ class VAE(GenerativeModel):
         """Reconstructs images: the decoder's mean at the code's mean."""
         batch = unpack(inputs, self.data_names)
         code = self.posterior(batch["image"], training, **self.conditions_in(batch))[0]
-        return PIXEL_LAWS[self.likelihood].mean(self.decoded(code, training, **self.conditions_in(batch)))
+        return PIXEL_LIKELIHOODS[self.likelihood].mean(self.decoded(code, training, **self.conditions_in(batch)))
 
     def players(self) -> tuple[Player, ...]:
         """Returns the one player, who moves encoder and decoder."""
@@ -106,7 +106,7 @@ class VAE(GenerativeModel):
     # --- loss --------------------------------------------------------------------------------------------------------
 
     def negative_elbo(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """Returns minus the expected log-likelihood, and the KL of the code, in nats per image."""
+        """Returns the terms of the negative ELBO in nats per image: reconstruction, and the KL of the code."""
         code, log_likelihood, *_ = self.explained(batch, training)
         return {"reconstruction": -mean(log_likelihood), "kl": mean(gaussian_kl(*code))}
 
@@ -124,13 +124,13 @@ class VAE(GenerativeModel):
         """Draws a latent z for each image x; returns log p(x | z), log p(z) and log q(z | x) in nats, (B,) each."""
         latent, noise = self.code(means, log_variance, training)
         output = self.decoded(latent, training, **given)
-        log_likelihood = PIXEL_LAWS[self.likelihood].log_likelihood(image, output)
+        log_likelihood = PIXEL_LIKELIHOODS[self.likelihood].log_likelihood(image, output)
         log_prior = -0.5 * per_example(tf.square(latent))
         log_posterior = -0.5 * per_example(tf.square(noise) + log_variance)
         return log_likelihood, log_prior, log_posterior  # the last two without log(2 pi), which cancels
 
     def observed(self, image: tf.Tensor, training: bool) -> tf.Tensor:
-        """Returns what the likelihood is of: images in [-1, 1], binarized for a Bernoulli decoder."""
+        """Returns the target of the likelihood: images in [-1, 1], binarized for a Bernoulli decoder."""
         image = tf.cast(image, tf.float32)
         if self.likelihood == "gaussian" or self.binarize == "none":
             return image
@@ -193,7 +193,7 @@ class VAE(GenerativeModel):
             return dict(zip(("mean", "log_variance"), self.posterior(image, False, **given), strict=True))
 
         def decode(latent, **given):
-            return {"image": PIXEL_LAWS[self.likelihood].mean(self.decoded(latent, False, **given))}
+            return {"image": PIXEL_LIKELIHOODS[self.likelihood].mean(self.decoded(latent, False, **given))}
 
         return {
             "encode": signature(encode, {"image": (None, *self.image_shape), **shapes}, meta),

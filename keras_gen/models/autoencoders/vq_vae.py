@@ -22,7 +22,7 @@ from keras_gen.signatures.signature import Signature, signature
 
 @keras.saving.register_keras_serializable("keras_gen")
 class VQVAE(GenerativeModel):
-    """Vector-quantized VAE: an autoencoder whose code is a small map of tokens.
+    """Vector-quantized VAE: an autoencoder whose code is a map of discrete tokens.
 
     The loss is the mean squared error per pixel of images in [-1, 1], plus `commitment` times the mean squared distance
     per coordinate between what the encoder gives and the code in its place. The codes themselves are running means.
@@ -92,7 +92,7 @@ class VQVAE(GenerativeModel):
         return self.images(token, training)
 
     def players(self) -> tuple[Player, ...]:
-        """Returns the one player, who moves encoder and decoder; the codes move by themselves."""
+        """Returns the one player, who moves encoder and decoder; the codebook updates itself."""
         return (
             Player(
                 "",

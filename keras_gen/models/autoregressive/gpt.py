@@ -27,10 +27,11 @@ POSITIONS = ("learned", "rotary")
 
 @keras.saving.register_keras_serializable("keras_gen")
 class GPT(GenerativeModel):
-    """GPT: the likelihood of a sequence is the product of those of its tokens, each given those before.
+    """GPT: a decoder-only transformer, which predicts a sequence token by token.
 
-    A decoder-only transformer computes all of these factors at once. Samples are drawn token by token, with what was
-    computed of earlier ones in caches. Tokens may be of text, or the codes of a `VQVAE`, row by row.
+    The likelihood of a sequence is the product of those of its tokens, each given those before. All of these factors
+    are computed at once. Samples are drawn token by token, with what was computed of earlier ones in caches. Tokens may
+    be of text, or the codes of a `VQVAE`, row by row.
 
     Args:
         vocabulary: number V of tokens.
@@ -159,7 +160,7 @@ class GPT(GenerativeModel):
         return token[:, :-1], token[:, 1:]
 
     def loss_terms(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """Returns minus the log-likelihood in nats per predicted token."""
+        """Returns the negative log-likelihood in nats per predicted token."""
         return {"nats": -mean(self.log_likelihood(batch, training)) / self.context}
 
     def log_likelihood(self, batch: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
@@ -169,7 +170,7 @@ class GPT(GenerativeModel):
         return -tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(wanted, logits), axis=1)
 
     def logits(self, token: tf.Tensor, training: bool, **given: tf.Tensor) -> tf.Tensor:
-        """Returns the logits (B, T, V) of what follows each of T tokens."""
+        """Returns the logits (B, T, V) of the token after each of T tokens."""
         return call(self.network("transformer", training), {"token": token, **given}, training)
 
     def log_prob(self, tokens: np.ndarray, seed: int = 0, batch_size: int = 500, **inputs: Any) -> np.ndarray:
@@ -234,7 +235,7 @@ class GPT(GenerativeModel):
     ) -> Any:
         """Continues a prompt.
 
-        Beyond the context the network forgets: when its places are full, it goes on from the last half of them.
+        Beyond the context the network forgets: when its positions are full, it goes on from the last half of them.
 
         Args:
             prompt: text, or tokens (P,) of all rows or (n, P) of each. `None` is the beginning of a sequence; without
@@ -347,7 +348,7 @@ class GPT(GenerativeModel):
         if (tokens != tokens[:1]).any() or n > beams or any((v != v[:1]).any() for v in given.values()):
             raise UsageError(f"beams is {beams} for {n} rows; expected one prompt, and at most as many rows")
         if length > places:
-            raise UsageError(f"length is {length}; a beam search takes at most {places}, the places of the network")
+            raise UsageError(f"length is {length}; a beam search takes at most {places}, the positions of the network")
         given = {name: np.resize(value[:1], beams) for name, value in given.items()}
         beginning = np.full((beams, start), self.vocabulary, np.int32)
         seen = np.concatenate([beginning, np.resize(tokens[:1], (beams, tokens.shape[1]))], axis=1)
@@ -364,7 +365,7 @@ class GPT(GenerativeModel):
     # --- signatures --------------------------------------------------------------------------------------------------
 
     def signatures(self) -> dict[str, Signature]:
-        """Returns `logits` (of whole rows) and `step`: a token, its place and the caches to logits and new caches."""
+        """Returns `logits` (of whole rows) and `step`: token, position and caches to logits and new caches."""
         net, count = self.inference("transformer"), self.vocabulary + self.start
         meta = metadata({**self.conditions(), "token": Law("classes", count)})
         meta |= {"start": str(self.vocabulary)} if self.start else {}

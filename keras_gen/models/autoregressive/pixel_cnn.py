@@ -12,9 +12,10 @@ from keras_gen.networks import pixel as networks
 
 @keras.saving.register_keras_serializable("keras_gen")
 class PixelCNN(PixelModel):
-    """PixelCNN: the likelihood of an image is the product of those of its pixels, each given those before.
+    """PixelCNN: masked convolutions, which predict an image pixel by pixel.
 
-    Masked convolutions compute all of these factors at once. Samples are drawn value by value, in as many passes.
+    The likelihood of an image is the product of those of its pixels, each given those before. All of these factors are
+    computed at once. Samples are drawn value by value, in as many passes.
 
     Args:
         image_shape: (H, W, C); the channels of a pixel come one after the other.
@@ -26,8 +27,8 @@ class PixelCNN(PixelModel):
         gated: the gated PixelCNN, whose vertical and horizontal stacks leave no pixel before a place unseen; without,
             the first one of ReLUs, with its blind spot.
         likelihood: of a channel with more than two levels: `"categorical"`, a probability for each, or `"mixture"`, of
-            logistic laws that are cut into levels, so that neighbors are alike.
-        mixtures: logistic laws in a mixture.
+            logistic distributions that are cut into levels, so that neighbors are alike.
+        mixtures: logistic distributions in a mixture.
         binarize: with two levels: `"stochastic"` draws each pixel anew at every step with its gray level as
             probability, `"threshold"` cuts at one half.
         num_classes: number of classes that the network is told; `None` is none.

@@ -14,11 +14,11 @@ LSTMS = ("diagonal", "row")
 
 @keras.saving.register_keras_serializable("keras_gen")
 class PixelRNN(PixelModel):
-    """PixelRNN: the likelihood of an image is the product of those of its pixels, each given those before.
+    """PixelRNN: LSTMs over the image, which predict it pixel by pixel.
 
-    LSTMs pass over the image, so that a place can be told of all places before it, however far, in a single layer.
-    They compute all of the factors at once, along a diagonal or a row at a time; that takes longer than convolutions.
-    Samples are drawn value by value, in as many passes.
+    The likelihood of an image is the product of those of its pixels, each given those before. A single layer can see
+    all pixels before one, however far. The LSTMs compute all of the factors at once, along a diagonal or a row at a
+    time; that takes longer than convolutions. Samples are drawn value by value, in as many passes.
 
     Args:
         image_shape: (H, W, C); the channels of a pixel come one after the other.

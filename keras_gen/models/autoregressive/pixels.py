@@ -1,4 +1,4 @@
-"""What models of images as sequences of pixels share: exact likelihoods, and draws value by value."""
+"""What autoregressive models of images share: exact likelihoods, and samples value by value."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -24,19 +24,20 @@ SMALLEST_LOG_SCALE = -7.0
 
 
 class PixelModel(GenerativeModel):
-    """A model whose likelihood of an image is the product of those of its values, each given those before.
+    """Base of autoregressive models of images, which predict each value given those before it.
 
-    A subclass makes the network `pixels`, of `sizes` and its own arguments, and builds itself.
+    The likelihood of an image is the product of those of its values. A subclass makes the network `pixels`, of `sizes`
+    and its own arguments, and builds itself.
 
     Args:
         image_shape: (H, W, C); the channels of a pixel come one after the other.
         levels: values that a channel can have, equally spaced on [-1, 1]: 2 for black and white, 256 for all of 8 bits.
         likelihood: of a channel with more than two levels: `"categorical"`, a probability for each, or `"mixture"`, of
-            logistic laws that are cut into levels, so that neighbors are alike.
-        mixtures: logistic laws in a mixture.
+            logistic distributions that are cut into levels, so that neighbors are alike.
+        mixtures: logistic distributions in a mixture.
         binarize: with two levels: `"stochastic"` draws each pixel anew at every step with its gray level as
             probability, `"threshold"` cuts at one half.
-        num_classes: number of classes that the network is told; `None` is none.
+        num_classes: number of classes that the network is conditioned on; `None` is none.
         **kwargs: `ema`, `seed`, `name`, `dtype`.
     """
 
@@ -93,7 +94,7 @@ class PixelModel(GenerativeModel):
     # --- likelihood --------------------------------------------------------------------------------------------------
 
     def loss_terms(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """Returns minus the log-likelihood in nats per image."""
+        """Returns the negative log-likelihood in nats per image."""
         return {"nll": -mean(self.log_likelihood(batch, training))}
 
     def log_likelihood(self, batch: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
@@ -108,8 +109,8 @@ class PixelModel(GenerativeModel):
         return -per_example(tf.nn.sparse_softmax_cross_entropy_with_logits(self.level(image), logits))
 
     def log_mixture(self, image: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        """Returns the log-probabilities of the laws of a mixture together with the pixels, (B, H, W, C, mixtures)."""
-        weight, mean, scale = self.laws_of(logits)
+        """Returns the joint log-probabilities of a mixture's components and the pixels, (B, H, W, C, mixtures)."""
+        weight, mean, scale = self.mixture_of(logits)
         half = 1.0 / (self.levels - 1)  # of a step from level to level
         above, below = ((image[..., None] - mean + side) / scale for side in (half, -half))
         # sigmoid(a) - sigmoid(b) = sigmoid(a) sigmoid(-b) (1 - exp(b - a)); the end levels have all that is beyond.
@@ -120,13 +121,13 @@ class PixelModel(GenerativeModel):
         probability = tf.where(level == 0, tf.math.log_sigmoid(above), inside)
         return weight + tf.where(level == self.levels - 1, tf.math.log_sigmoid(-below), probability)
 
-    def laws_of(self, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Returns log-weights, means and scales, each (..., mixtures)."""
+    def mixture_of(self, logits: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """Returns log-weights, means and scales of the components, each (..., mixtures)."""
         weight, mean, scale = tf.split(logits, 3, axis=-1)
         return tf.nn.log_softmax(weight), mean, tf.exp(tf.maximum(scale, SMALLEST_LOG_SCALE))
 
     def observed(self, image: tf.Tensor, training: bool) -> tf.Tensor:
-        """Returns what the likelihood is of: images in [-1, 1] whose values are levels."""
+        """Returns the target of the likelihood: images in [-1, 1] whose values are levels."""
         image = tf.cast(image, tf.float32)
         if self.levels == 2 and self.binarize == "stochastic":
             cut = keras.random.uniform(tf.shape(image), dtype="float32", seed=self.seeds(training))
@@ -142,9 +143,9 @@ class PixelModel(GenerativeModel):
         return tf.cast(level, tf.float32) * (2.0 / (self.levels - 1)) - 1.0
 
     def logits(self, image: tf.Tensor, training: bool, **given: tf.Tensor) -> tf.Tensor:
-        """Returns what is said of the values of images, (B, H, W, C, outputs).
+        """Returns the parameters of the distribution of each value of images, (B, H, W, C, outputs).
 
-        It is a logit for each level; with two levels that of the upper one alone; of a mixture the logits of the laws'
+        It is a logit for each level; with two levels that of the upper one alone; of a mixture the logits of its
         weights, their means and the logarithms of their scales.
         """
         given = {name: tf.convert_to_tensor(value) for name, value in {"image": image, **given}.items()}
@@ -186,7 +187,7 @@ class PixelModel(GenerativeModel):
         return self.sample(len(images), seed=seed, known=images, keep=keep, **inputs)
 
     def sampled_images(self, noise: tf.Tensor, known: tf.Tensor, keep: tf.Tensor, **given: tf.Tensor) -> tf.Tensor:
-        """Draws images value by value.
+        """Samples images value by value.
 
         Args:
             noise: (B, H, W, C), uniform on [-1, 1).
@@ -207,7 +208,7 @@ class PixelModel(GenerativeModel):
         return raster.visited(self.inference("pixels"), self.image_shape, given, fill, tf.shape(noise)[0])
 
     def sampled_naively(self, noise: tf.Tensor, known: tf.Tensor, keep: tf.Tensor, **given: tf.Tensor) -> tf.Tensor:
-        """Draws the same as `sampled_images`, but with a pass over the whole image for each value, to compare with."""
+        """Samples the same as `sampled_images`, with a pass over the whole image for each value, to compare with."""
         size = math.prod(self.image_shape)
         share = 0.5 * (noise + 1.0)
         place = tf.reshape(tf.range(size, dtype=tf.float32), (1, *self.image_shape))
@@ -228,7 +229,7 @@ class PixelModel(GenerativeModel):
         if self.levels == 2:
             return tf.where(share < tf.sigmoid(-logits[..., 0]), -1.0, 1.0)
         if self.mixed:
-            weight, mean, scale = (value[..., None] for value in self.laws_of(logits))
+            weight, mean, scale = (value[..., None] for value in self.mixture_of(logits))
             ends = self.value(tf.range(self.levels - 1)) + 1.0 / (self.levels - 1)  # of all levels but the last
             below = tf.reduce_sum(tf.exp(weight) * tf.sigmoid((ends - mean) / scale), axis=-2)
         else:
