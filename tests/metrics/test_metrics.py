@@ -173,6 +173,7 @@ def test_kid_depends_on_its_seed_alone_and_averages_subsets():
 # Precision, recall, density, coverage
 
 
+@pytest.mark.slow
 def test_neighborhoods_of_one_law_in_a_thousand_dimensions():
     rng = np.random.default_rng(0)
     real, fake = rng.standard_normal((2, 10_000, 1000), np.float32)
