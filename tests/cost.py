@@ -1,7 +1,6 @@
 """CPU seconds of every model in the default suite, contract and laws together, over all workers; a pytest plugin."""
 
 import collections
-import os
 import resource
 import time
 from pathlib import Path
@@ -60,19 +59,17 @@ class Cost:
         return {model: spent for model, spent in self.sums.items() if spent > self.limit}
 
     def pytest_sessionfinish(self, session):
-        if self.over() and "PYTEST_XDIST_WORKER" not in os.environ and session.exitstatus == 0:
+        if self.over() and not hasattr(session.config, "workerinput") and session.exitstatus == 0:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
     def pytest_terminal_summary(self, terminalreporter):
         if not self.sums:
             return
         terminalreporter.section("CPU seconds of models, contract and laws together")
-        each = [f"{model} {spent:.0f}" for model, spent in self.sums.most_common()]
+        each = [f"{model} {spent:.1f}" for model, spent in self.sums.most_common()]
         terminalreporter.write_line(", ".join(each))
-        longest = [f"{spent:.0f} {test}" for test, spent in self.tests.most_common(10)]
+        longest = [f"{spent:6.1f} {test}" for test, spent in self.tests.most_common(10)]
         terminalreporter.write_line("the ten longest tests:\n" + "\n".join(longest))
         for model, spent in self.over().items():
-            text = (
-                f"{model} took {spent:.0f} CPU seconds of at most {self.limit:g}: take smaller rows, mark training slow"
-            )
-            terminalreporter.write_line(f"FAILED {text}", red=True)
+            said = f"{model} took {spent:.1f} CPU seconds; expected at most {self.limit:g}"
+            terminalreporter.write_line(f"FAILED {said}: take smaller rows, or mark training slow", red=True)

@@ -109,7 +109,7 @@ def batch_for(model, count=16):
         token = images.reshape(count, -1)[:, 8 : 8 + model.expects()["token"][1]]
         return {"token": (8 * token + 8).astype(np.int32), "label": labels}
     height, width, channels = model.image_shape
-    images = np.tile(images, (1, height // 8, width // 8, channels))
+    images = np.tile(images, (1, -(-height // 8), -(-width // 8), channels))[:, :height, :width]
     return {"image": images, "label": labels}
 
 

@@ -50,7 +50,7 @@ def test_fit_takes_what_keras_users_pass(row):
     assert {f"val_{name}" for name in history if not name.startswith("val_")} <= set(history)
 
 
-@one_a_family(collect.rows(), autoencoders="vae", autoregressive="gpt", adversarial="dcgan")
+@one_a_family(collect.rows(), autoencoders="vae", autoregressive="pixel_cnn", adversarial="dcgan")
 def test_an_interrupted_fit_ends_bit_identical_to_an_uninterrupted_one(row, tmp_path):
     class Crash(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -85,7 +85,7 @@ def test_every_signature_exports_to_tflite_and_samples_alike(row, tmp_path):
     np.testing.assert_allclose(drawn, model.sample(5, seed=7), atol=1e-4)
 
 
-@one_a_family(keras_gen.names(), autoencoders="vae", autoregressive="gpt", adversarial="bigan")
+@one_a_family(keras_gen.names(), autoencoders="vae", autoregressive="pixel_cnn", adversarial="bigan")
 def test_mixed_float16_trains_every_player_and_exports_in_float32(row, tmp_path):
     _check_precision(row, "mixed_float16", tmp_path)
 

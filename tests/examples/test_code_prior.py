@@ -4,9 +4,11 @@ import re
 
 import code_prior
 import numpy as np
+import pytest
 from PIL import Image
 
 
+@pytest.mark.slow
 def test_a_law_of_codes_is_better_than_none_and_asks_for_classes(tmp_path, capsys):
     path = tmp_path / "prior.png"
     code_prior.main(["--steps", "150", "--image-size", "8", "--output", str(path)])

@@ -10,113 +10,27 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from exportable import FORMATS, META, Stub, constant, one
 
 import export.cli
 import export.onnx
 import export.tflite
 from keras_gen.errors import DamagedError, UsageError
-from keras_gen.signatures import draws, exported
+from keras_gen.signatures import exported
 from keras_gen.signatures.signature import Signature
 
 ROOT = Path(__file__).parents[2]
-FORMATS = {"onnx": (export.onnx.export, "generate.onnx"), "tflite": (export.tflite.export, "model.tflite")}
-META = {
-    "sample": "image",
-    "latent.law": "normal",
-    "label.law": "classes 3",
-    "image.range": "-1 1",
-    "image.layout": "NHWC",
-}
 WRITER = """
 import sys
 sys.path.insert(0, sys.argv[1])
-import keras, test_export
+import export.onnx, export.tflite, exportable, keras
 for _ in range(int(sys.argv[3])):
     keras.layers.Dense(2)
 keras.utils.set_random_seed(1)
-model = test_export.Conditional()
-test_export.export.onnx.export(model, sys.argv[2])
-test_export.export.tflite.export(model, sys.argv[2])
+model = exportable.Conditional()
+export.onnx.export(model, sys.argv[2])
+export.tflite.export(model, sys.argv[2])
 """
-
-
-class Stub:
-    """A model as the exporter sees it."""
-
-    def __init__(self, **signatures):
-        self._signatures = signatures
-
-    def float32(self):
-        return self
-
-    def signatures(self):
-        return self._signatures
-
-
-class Conditional(Stub):
-    """A generator with labels and batch norm, and an encoder that shares nothing with it."""
-
-    def __init__(self, change=None):
-        import keras
-        import tensorflow as tf
-
-        layers = keras.layers
-        latent, label = keras.Input((4,), name="latent"), keras.Input((), dtype="int32", name="label")
-        x = layers.Concatenate()([latent, layers.Embedding(3, 4)(label)])
-        x = layers.Reshape((4, 4, 2))(layers.Dense(32, activation="relu")(x))
-        x = layers.BatchNormalization()(x)
-        x = layers.Conv2DTranspose(1, 4, 2, padding="same", activation="tanh")(x)
-        self.generator = keras.Model({"latent": latent, "label": label}, x)
-        image = keras.Input((8, 8, 1), name="image")
-        self.encoder = keras.Model(image, layers.Dense(4)(layers.Flatten()(layers.Conv2D(2, 3, 2)(image))))
-        change = change or (lambda x: x)
-
-        def generate(latent, label):
-            return {"image": change(self.generator({"latent": latent, "label": label}, training=False))}
-
-        def encode(image):
-            return {"code": self.encoder(image, training=False)}
-
-        shapes = {"latent": (None, 4), "label": (None,)}
-        super().__init__(
-            generate=Signature(
-                generate,
-                {
-                    "latent": tf.TensorSpec(shapes["latent"], tf.float32),
-                    "label": tf.TensorSpec(shapes["label"], tf.int32),
-                },
-                lambda n: draws.sample_inputs(shapes, META, n, seed=5),
-                META,
-            ),
-            encode=Signature(
-                encode,
-                {"image": tf.TensorSpec((None, 8, 8, 1), tf.float32)},
-                lambda n: {"image": np.random.default_rng(n).uniform(-1, 1, (n, 8, 8, 1)).astype(np.float32)},
-            ),
-        )
-
-    def sample(self, n, seed, label=None):
-        inputs = draws.sample_inputs({"latent": (None, 4), "label": (None,)}, META, n, seed, label)
-        return np.asarray(self._signatures["generate"].fn(**inputs)["image"])
-
-
-def one(fn, **changes):
-    """A model of one signature over (batch, 4) floats."""
-    import tensorflow as tf
-
-    def example(n):
-        return {"latent": np.random.default_rng(n).standard_normal((n, 4), dtype=np.float32)}
-
-    signature = Signature(fn, {"latent": tf.TensorSpec((None, 4), tf.float32)}, example, {"latent.law": "normal"})
-    return Stub(generate=signature._replace(**changes))
-
-
-@pytest.fixture(scope="module")
-def model():
-    import keras
-
-    keras.utils.set_random_seed(1)
-    return Conditional()
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +104,7 @@ def test_same_weights_same_bytes_in_two_processes(folder, tmp_path):
     for run in (0, 1):
         # Another hash seed and other layer numbers: neither may reach the file.
         environment = {**os.environ, "PYTHONHASHSEED": str(run)}
-        command = [sys.executable, "-c", WRITER, str(Path(__file__).parent), str(tmp_path / str(run)), str(run)]
+        command = [sys.executable, "-c", WRITER, str(ROOT / "tests"), str(tmp_path / str(run)), str(run)]
         processes.append(subprocess.Popen(command, env=environment, cwd=ROOT, stderr=subprocess.PIPE, text=True))
     for process in processes:
         _, errors = process.communicate()
@@ -321,12 +235,6 @@ def traced_otherwise(latent):
     return {"image": latent * (2.0 if tf.executing_eagerly() else 2.001)}
 
 
-def constant(latent):
-    import tensorflow as tf
-
-    return {"image": tf.tanh(latent * 0.0 + 1.0)}
-
-
 def nan(latent):
     import tensorflow as tf
 
@@ -414,77 +322,3 @@ def test_wrong_arguments_are_named(model, options, words, tmp_path):
 def test_opset_18(model, tmp_path):
     export.onnx.export(model, tmp_path, opset=18, signatures=["generate"])
     assert exported.open_file(tmp_path / "generate.onnx").sample(2)["image"].shape == (2, 8, 8, 1)
-
-
-# The commands
-
-
-def one_error_line(capfd):
-    captured = capfd.readouterr()
-    lines = captured.err.splitlines()
-    assert len(lines) == 1 and lines[0].startswith("error: ") and len(lines[0]) <= 200, captured.err
-    return lines[0]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "words"),
-    [
-        ([], "required"),
-        (["nothing_here"], "is not in saved_models"),
-        (["nothing_here.keras"], "does not exist"),
-        (["nothing/here"], "does not exist"),
-        (["dcgan", "--opset", "many"], "invalid int value: 'many'"),
-        (["dcgan", "--colour"], "unrecognized arguments"),
-    ],
-)
-def test_usage_errors_are_one_line(arguments, words, tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    assert export.onnx.main(arguments) == 2
-    assert words in one_error_line(capfd)
-
-
-def test_near_runs_are_named(tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    (tmp_path / "saved_models" / "digits").mkdir(parents=True)
-    (tmp_path / "saved_models" / "digits" / "model.keras").touch()
-    assert export.tflite.main(["digit"]) == 2
-    assert "did you mean 'digits'" in one_error_line(capfd)
-
-
-@pytest.mark.parametrize("fn", [constant, None])
-def test_command_prints_a_summary_or_one_error(fn, model, tmp_path, monkeypatch, capfd):
-    monkeypatch.chdir(tmp_path)
-    run = tmp_path / "saved_models" / "digits"
-    run.mkdir(parents=True)
-    (run / "model.keras").touch()
-    monkeypatch.setattr("keras_gen.files.loading.load", lambda path: one(fn) if fn else model)
-    code = export.onnx.main(["digits", "--signature", "generate"])
-    if fn:
-        assert code == 1 and "everywhere" in one_error_line(capfd)
-        assert [path.name for path in run.iterdir()] == ["model.keras"]
-    else:
-        captured = capfd.readouterr()
-        assert code == 0 and not captured.err and 2 <= len(captured.out.splitlines()) <= 3
-        assert "generate.onnx" in captured.out and "tolerance" in captured.out
-        assert sorted(path.name for path in run.iterdir()) == ["export.json", "generate.onnx", "model.keras"]
-
-
-def test_output_that_cannot_be_written_is_one_line(model, tmp_path, monkeypatch, capfd):
-    (tmp_path / "model.keras").touch()
-    (tmp_path / "file").touch()
-    monkeypatch.setattr("keras_gen.files.loading.load", lambda path: model)
-    assert export.tflite.main([str(tmp_path), "--output", str(tmp_path / "file")]) == 1
-    one_error_line(capfd)
-
-
-@pytest.mark.parametrize("kind", FORMATS)
-def test_help_needs_no_tensorflow(kind):
-    code = (
-        f"import sys, runpy; sys.argv[1:] = ['--help']\n"
-        f"try: runpy.run_module('export.{kind}', run_name='__main__')\n"
-        f"except SystemExit as end: assert not end.code\n"
-        f"assert not {{'tensorflow', 'keras', 'onnx', 'tf2onnx'}} & set(sys.modules), 'too much was imported'"
-    )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
-    assert "--signature NAME" in done.stdout and ("--opset" in done.stdout) == (kind == "onnx")

@@ -239,7 +239,7 @@ def test_many_fits_of_one_epoch_are_one_fit_of_many():
 
 
 def test_a_short_last_batch_serves_every_step_of_a_critic():
-    model = keras_gen.DCGAN(image_shape=(8, 8, 1), width=2, n_critic=5)
+    model = keras_gen.GAN(image_shape=(8, 8, 1), hidden=(4,), n_critic=5)
     model.compile()
     images = real_digits(34)[0]
     model.fit(images, batch_size=16, verbose=0)

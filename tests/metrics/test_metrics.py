@@ -6,9 +6,9 @@ import tracemalloc
 import numpy as np
 import pytest
 import scipy.linalg
-from tiny import real_digits, shared
+from tiny import real_digits
 
-from keras_gen import data, metrics
+from keras_gen import metrics
 from keras_gen.data.examples import Examples
 from keras_gen.errors import UsageError
 
@@ -173,6 +173,7 @@ def test_kid_depends_on_its_seed_alone_and_averages_subsets():
 # Precision, recall, density, coverage
 
 
+@pytest.mark.slow
 def test_neighborhoods_of_one_law_in_a_thousand_dimensions():
     rng = np.random.default_rng(0)
     real, fake = rng.standard_normal((2, 10_000, 1000), np.float32)
@@ -329,221 +330,6 @@ def test_displacement_errors_by_hand_and_for_the_best_of_several():
     assert metrics.displacement_errors(mixed, truth) == (0, 0), "the best is chosen for each path"
 
 
-# Figures
-
-
-def figure(value=1.0, digest="a" * 16):
-    return metrics.Figure(value, 100, 90, "test", "cnn of digits, 64 features", digest)
-
-
-def test_a_figure_says_what_it_was_measured_on():
-    one, two = figure(1.0), figure(2.0)
-    assert str(one) == "1 (100 real of test, 90 fake, cnn of digits, 64 features aaaaaaaa)" and float(one) == 1
-    assert one < two and two > one and one <= two and two >= one and two - one == 1 and two / one == 2
-    assert metrics.side_by_side([one, two]) == (one, two)
-
-
-def test_figures_on_different_features_are_never_put_side_by_side():
-    one, other = figure(), figure(digest="b" * 16)
-    for compared in (
-        lambda: one < other,
-        lambda: one > other,
-        lambda: one <= other,
-        lambda: one >= other,
-        lambda: one - other,
-        lambda: one / other,
-        lambda: min(one, other),
-        lambda: metrics.side_by_side([one, one, other]),
-    ):
-        with pytest.raises(UsageError, match="cannot be compared"):
-            compared()
-    with pytest.raises(UsageError, match="is no Figure"):
-        metrics.side_by_side([one, 2.0])
-
-
-# Judges
-
-QUICK = {"filters": 16, "least_steps": 200, "epochs": 1}
-
-
-def halves():
-    images, labels = real_digits(1797)
-    classes = tuple("0123456789")
-    return (
-        Examples({"image": images[part], "label": labels[part]}, classes, "digits")
-        for part in (slice(1500), slice(1500, None))
-    )
-
-
-@pytest.fixture(scope="module")
-def judges():
-    train, test = halves()
-    return metrics.Judge.train(train, test, recipe=QUICK), metrics.NeighborJudge.train(train, test)
-
-
-def test_both_judges_recognize_digits_and_speak_one_language(judges):
-    images, labels = real_digits(1797)
-    images, labels = images[1500:], labels[1500:]
-    for judge, least, size in zip(judges, (0.85, 0.85), (64, None), strict=True):
-        seen = judge(images)
-        assert judge.accuracy > least
-        assert judge.accuracy == np.mean(judge.labels(images) == labels)
-        assert seen.features.dtype == np.float32 and seen.labels.dtype == np.int32
-        assert seen.features.shape == (297, size or seen.features.shape[1]) and judge.classes == 10
-        np.testing.assert_array_equal(seen.features, judge.features(images))
-        gray = np.rint((images + 1) * 127.5).astype(np.uint8)
-        assert np.mean(judge.labels(gray) == seen.labels) > 0.99
-        assert len(judge.digest) == 16
-    assert judges[0].digest != judges[1].digest
-    train, test = halves()
-    for judge, most in ((judges[1], 64), (metrics.NeighborJudge.train(train, test, recipe={"components": 10}), 10)):
-        whitened = judge.features(train.arrays["image"])
-        assert 10 <= whitened.shape[1] <= most
-        np.testing.assert_allclose(np.cov(whitened, rowvar=False), np.eye(whitened.shape[1]), atol=1e-3)
-
-
-def test_a_judge_depends_on_its_data_recipe_and_seed_alone(judges):
-    import keras
-
-    keras.utils.set_random_seed(99)
-    few = [Examples({k: v[:256] for k, v in part.arrays.items()}, part.classes) for part in halves()]
-    quick = {**QUICK, "least_steps": 10}
-    one = metrics.Judge.train(*few, recipe=quick)
-    keras.utils.set_random_seed(1)
-    again = metrics.Judge.train(*few, recipe=quick)
-    assert one.digest == again.digest and one.accuracy == again.accuracy
-    assert metrics.Judge.train(*few, seed=1, recipe=quick).digest != one.digest
-    neighbor = metrics.NeighborJudge.train(*few)
-    assert neighbor.digest == metrics.NeighborJudge.train(*few).digest != judges[1].digest
-
-
-def test_a_judge_shuffles_examples_that_are_sorted_by_class():
-    train, test = halves()
-    order = np.argsort(train.arrays["label"], kind="stable")
-    by_class = Examples({name: value[order] for name, value in train.arrays.items()}, train.classes)
-    judge = metrics.Judge.train(
-        by_class, test, recipe={"filters": 16, "least_steps": 60, "epochs": 1, "batch_size": 32}
-    )
-    assert judge.accuracy > 0.6
-
-
-def test_a_judge_is_kept_by_data_recipe_and_seed(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_GEN_CACHE", str(tmp_path))
-    train, test = halves()
-    quick = {"filters": 4, "least_steps": 5, "epochs": 0}
-    made = metrics.Judge.for_data(train, test, recipe=quick)
-    (kept,) = tmp_path.rglob("*.npz")
-    assert [path for path in tmp_path.rglob("*") if path.is_file()] == [kept], "nothing else is left"
-    monkeypatch.setattr(metrics.Judge, "train", lambda *_: pytest.fail("it was trained again"))
-    found = metrics.Judge.for_data(train, test, recipe=quick)
-    assert (found.digest, found.accuracy, found.name) == (made.digest, made.accuracy, "digits")
-    images = real_digits(20)[0]
-    np.testing.assert_array_equal(found.features(images), made.features(images))
-    monkeypatch.undo()
-    monkeypatch.setenv("KERAS_GEN_CACHE", str(tmp_path))
-    metrics.Judge.for_data(train, test, seed=1, recipe=quick)
-    metrics.Judge.for_data(train, test, recipe={**quick, "dropout": 0.1})
-    metrics.Judge.for_data(test, test, recipe=quick)
-    assert len(list(tmp_path.rglob("*.npz"))) == 4
-    kept.write_bytes(kept.read_bytes()[:-100])  # a damaged one is made anew
-    assert metrics.Judge.for_data(train, test, recipe=quick).digest == made.digest
-
-
-def test_a_judge_by_name_holds_out_what_the_set_does_not(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_GEN_CACHE", str(tmp_path))
-    neighbor = metrics.NeighborJudge.for_data("digits")
-    assert neighbor.name == "digits" and neighbor.accuracy > 0.85
-    assert (
-        neighbor.digest == metrics.NeighborJudge.train(data.examples("digits"), data.examples("digits", "test")).digest
-    )
-    images, labels = real_digits(700)
-    held_out = metrics.NeighborJudge.for_data(Examples({"image": images, "label": labels}))
-    assert len(held_out.neighbors._fit_X) == 600 and held_out.accuracy < 1
-    np.savez(
-        tmp_path / "train_only.npz", x_train=np.rint((images + 1) * 127.5).astype(np.uint8)[..., 0], y_train=labels
-    )
-    assert len(metrics.NeighborJudge.for_data(tmp_path / "train_only.npz").neighbors._fit_X) == 600
-
-
-def test_a_cache_that_cannot_be_written_costs_a_warning_only(tmp_path, monkeypatch):
-    (tmp_path / "file").write_text("")
-    monkeypatch.setenv("KERAS_GEN_CACHE", str(tmp_path / "file"))
-    train, test = halves()
-    with pytest.warns(UserWarning, match="the judge is not kept: cannot write"):
-        metrics.Judge.for_data(train, test, recipe={"filters": 4, "least_steps": 2, "epochs": 0})
-
-
-@pytest.mark.parametrize("which", [0, 1])
-def test_compare_measures_one_model_in_figures(judges, which):
-    judge = judges[which]
-    images, labels = real_digits(1797)
-    real, fake = images[:300], images[300:600]
-    found = metrics.compare(judge, real, fake, split="train", asked=labels[300:600])
-    features = judge.features(real), judge.features(fake)
-    assert found["fd"].value == metrics.frechet_distance(*features)
-    assert found["kid"].value == metrics.kid(*features).mean
-    assert found["coverage"].value == metrics.neighborhoods(*features).coverage
-    assert found["label_agreement"].value == np.mean(judge.labels(fake) == labels[300:600])
-    assert found["rarest_class"].value == np.bincount(judge.labels(fake), minlength=10).min() / 300
-    assert {(f.n_real, f.n_fake, f.split, f.digest) for f in found.values()} == {(300, 300, "train", judge.digest)}
-    assert found == metrics.compare(judge, real, fake, split="train", asked=labels[300:600]), "twice the same"
-
-
-def test_the_ladder_s_rows_are_what_they_say(judges):
-    images, labels = real_digits(1000)
-    rows = metrics.ladder(judges[0], images, labels, repeated=30)
-    names = ["real", "blurred", "9 of 10 classes", "30 repeated", "class means", "noise"]
-    assert [row.name for row in rows] == names
-    metrics.side_by_side(figure for row in rows for figure in row.figures.values())
-    figures = {row.name: {key: float(value) for key, value in row.figures.items()} for row in rows}
-    assert all(row.figures["fd"].n_real == row.figures["fd"].n_fake == 500 for row in rows)
-    distances = [figures[name]["fd"] for name in names]
-    assert (
-        distances[0] < 1.5 * distances[1] and distances[0] < distances[2] < distances[3] < distances[4] < distances[5]
-    )
-    assert figures["9 of 10 classes"]["rarest_class"] < 0.02 < figures["real"]["rarest_class"]
-    assert figures["30 repeated"]["coverage"] < 0.5 * figures["real"]["coverage"]
-    assert figures["class means"]["recall"] < 0.1 and figures["noise"]["precision"] < 0.1
-
-
-@pytest.mark.slow
-def test_the_judges_on_mnist(tmp_path, monkeypatch):
-    monkeypatch.setenv("KERAS_GEN_CACHE", str(tmp_path))
-    path = shared("mnist.npz")
-    test = data.examples(path, "test").arrays
-    for judge, least in ((metrics.Judge.for_data(path), 0.99), (metrics.NeighborJudge.for_data(path), 0.95)):
-        assert judge.accuracy >= least
-        rows = metrics.ladder(judge, test["image"], test["label"])
-        distances = [row.figures["fd"].value for row in rows]
-        assert distances == sorted(distances), "the ladder comes out in order"
-
-
-# The extractor for users with a network
-
-
-def test_inception_without_a_network_says_so_in_one_line(tmp_path, monkeypatch):
-    import keras
-
-    monkeypatch.setattr(keras.src.utils.file_utils.config, "keras_home", lambda: str(tmp_path))
-    for name in ("http_proxy", "https_proxy", "HTTPS_PROXY"):
-        monkeypatch.setenv(name, "http://127.0.0.1:9")  # nobody listens there
-    with pytest.raises(UsageError, match="weights cannot be had: .*connect to the network") as caught:
-        metrics.Inception()
-    assert "\n" not in str(caught.value)
-
-
-@pytest.mark.slow
-def test_inception_maps_images_of_any_size_to_2048_features():
-    images = real_digits(3)[0]
-    inception = metrics.Inception(weights=None)
-    features = inception.features(images)
-    assert features.shape == (3, 2048) and features.dtype == np.float32
-    gray = np.rint((images + 1) * 127.5).astype(np.uint8)
-    np.testing.assert_allclose(inception.features(gray.repeat(3, axis=-1)), features, atol=1e-2)
-    found = metrics.compare(inception, np.repeat(images, 3, 0), np.repeat(images, 3, 0))
-    assert "rarest_class" not in found and found["fd"].features == "inception, 2048 features"
-
-
 # What is refused
 
 GOOD = np.zeros((10, 2))
@@ -583,13 +369,3 @@ def test_what_does_not_fit_is_refused_in_one_line(call, message):
     with pytest.raises(UsageError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value) and len(str(caught.value)) <= 200
-
-
-def test_judges_refuse_what_they_cannot_see(judges):
-    for judge in judges:
-        with pytest.raises(UsageError, match="this judge expects .n, 8, 8, 1."):
-            judge.features(np.zeros((2, 9, 8, 1), np.float32))
-        with pytest.raises(UsageError, match="are int64"):
-            judge.features(np.zeros((2, 8, 8, 1), np.int64))
-    with pytest.raises(UsageError, match="expected at least 200"):
-        metrics.ladder(judges[0], real_digits(60)[0])

@@ -98,6 +98,21 @@ def test_r1_is_a_mean_over_examples_where_it_is_asked():
     assert float(penalties.r1(critic, 0 * real)) == 0
 
 
+def test_gradient_penalty_is_of_each_example():
+    """D(x) = 2 x1 has slope 2, and (2 - 1)^2 = 1; of half the examples slope 3 gives (1 + 4) / 2."""
+    image = tf.random.stateless_normal((6, 2, 2, 1), (1, 2))
+    assert float(penalties.gradient_penalty(lambda x: 2.0 * x[:, 0, 0], image)) == pytest.approx(1.0, abs=1e-6)
+    assert float(penalties.gradient_penalty(lambda x: 2.0 * tf.reduce_sum(x, (1, 2, 3)), image)) == pytest.approx(
+        9.0, abs=1e-5
+    )
+    scale = tf.constant([2.0, 3.0] * 3)
+    assert float(penalties.gradient_penalty(lambda x: scale * x[:, 0, 0, 0], image)) == pytest.approx(2.5, abs=1e-6)
+    kernel = tf.Variable([[0.0]])  # a critic that ignores its input
+    with tf.GradientTape() as tape:
+        flat = penalties.gradient_penalty(lambda x: tf.reshape(x, (6, 4))[:, :1] @ kernel, image)
+    assert float(flat) == pytest.approx(1.0, abs=1e-5) and np.isfinite(tape.gradient(flat, kernel)).all()
+
+
 BUGS = (
     Bug(
         "gradient penalty: one norm for the batch",

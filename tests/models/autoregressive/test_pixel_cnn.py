@@ -41,7 +41,7 @@ ROWS = {
     "pixel_cnn-color": (
         "pixel_cnn",
         lambda: {
-            "image_shape": (8, 8, 3),
+            "image_shape": (4, 4, 3),
             "levels": 5,
             "likelihood": "mixture",
             "mixtures": 3,

@@ -39,7 +39,7 @@ ROWS = {
     "pixel_rnn-diagonal": (
         "pixel_rnn",
         lambda: {
-            "image_shape": (8, 8, 3),
+            "image_shape": (4, 4, 3),
             "levels": 5,
             "likelihood": "mixture",
             "mixtures": 3,
@@ -158,7 +158,10 @@ def test_samples_are_as_likely_step_by_step_as_at_once(lstm):
 
 
 @BOTH
-@pytest.mark.parametrize(("levels", "shape", "blocks"), [(2, (4, 4, 1), 2), (3, (2, 3, 3), 1)])
+@pytest.mark.parametrize(
+    ("levels", "shape", "blocks"),
+    [pytest.param(2, (4, 4, 1), 2, marks=pytest.mark.slow), pytest.param(3, (2, 3, 3), 1, marks=pytest.mark.slow)],
+)
 def test_exported_files_draw_pixel_for_pixel_what_keras_draws(lstm, levels, shape, blocks, tmp_path):
     model = shaken("pixel_rnn", image_shape=shape, levels=levels, lstm=lstm, blocks=blocks, binarize="threshold")
     check_exported_files(model, tmp_path)
