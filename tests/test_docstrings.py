@@ -14,8 +14,8 @@ import pytest
 import tensorflow as tf
 from tiny import make, real_digits
 
+import export
 import keras_gen
-import keras_gen.metrics.judge
 from export import onnx, tflite
 
 ROOT = Path(__file__).parents[1]
@@ -65,14 +65,15 @@ def given(module, text):
         **vars(__import__(module, fromlist=["_"])),
         **{"keras": keras, "tf": tf, "np": np, "keras_gen": keras_gen, "onnx": onnx, "tflite": tflite},
         **{"images": images, "labels": labels, "others": images, "test_images": images, "test_labels": labels},
-        **{"label": labels, "codes": rng.standard_normal((50, 2), np.float32)},
+        **{"image": images, "x": tf.ones((8, 4, 4, 16)), "export": export},
+        **{"label": labels[:8], "codes": rng.standard_normal((50, 2), np.float32)},
         **{"noise": rng.standard_normal((9, 2), np.float32), "vectors": rng.standard_normal((9, 4, 64), np.float32)},
         **{"batches": [images[:16], images[16:]]},
     }
     if "keras_gen.callbacks." in text:
         names["model"] = make("gan")
     if "judge" in text and "for_data" not in text:
-        names["judge"] = keras_gen.metrics.NeighborJudge.for_data(images, labels)
+        names["judge"] = keras_gen.metrics.NeighborJudge.for_data("mnist.npz")
         names["other"] = keras_gen.metrics.Moments(names["judge"].features(images[::-1]))
     return names
 
@@ -80,14 +81,12 @@ def given(module, text):
 @pytest.mark.parametrize(("module", "text"), examples())
 def test_an_example_runs(module, text, here, monkeypatch):
     monkeypatch.chdir(here)
-    monkeypatch.setattr(keras_gen.metrics.judge, "EPOCHS", 1, raising=False)
     names = given(module, text)
     text = re.sub(r"epochs=\d+", "epochs=1", text)
     if "replicas=" in text:  # which a process must ask for before anything else
         lines = [example.source for example in doctest.DocTestParser().get_examples(text)]
-        out = subprocess.run(
-            [sys.executable, "-c", "import keras_gen\n" + "".join(lines)], capture_output=True, text=True
-        )
+        before = f"import keras_gen, numpy\nimages = numpy.zeros({names['images'].shape}, 'float32')\n"
+        out = subprocess.run([sys.executable, "-c", before + "".join(lines)], capture_output=True, text=True)
         assert out.returncode == 0, out.stderr[-2000:]
         return
     if ">>>" not in text:
@@ -95,10 +94,14 @@ def test_an_example_runs(module, text, here, monkeypatch):
         return
     test = doctest.DocTestParser().get_doctest(text, names, module, None, None)
     wrong = []
+    keras.utils.disable_interactive_logging()
     runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.IGNORE_EXCEPTION_DETAIL)
     for example in test.examples:  # a history of losses, the rows of the stand-in for a data set
         if "fit(" in example.source:
             example.source = f"_ = {example.source}"
         example.want = example.want.replace("60000", str(len(names["images"])))
-    runner.run(test, out=wrong.append, clear_globs=False)
+    try:
+        runner.run(test, out=wrong.append, clear_globs=False)
+    finally:
+        keras.utils.enable_interactive_logging()
     assert not runner.failures, "".join(wrong)
