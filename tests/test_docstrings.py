@@ -78,7 +78,7 @@ def given(module, text):
     return names
 
 
-@pytest.mark.parametrize(("module", "text"), examples())
+@pytest.mark.parametrize(("module", "text"), list(examples()))
 def test_an_example_runs(module, text, here, monkeypatch):
     monkeypatch.chdir(here)
     names = given(module, text)
