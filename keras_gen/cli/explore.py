@@ -232,7 +232,7 @@ def _axes(options, decode, count):
         vectors, names = found.vectors, [f"direction {number + 1}" for number in range(count)]
         shares = [_percent(share) for share in found.shares]
         rows = [f"{name}, {share}" for name, share in zip(names, shares, strict=True)]
-        legend = [f"directions that change the images most: {', '.join(shares)} of their variance"]
+        legend = [f"directions that change the images most: {_listed(shares)} of their variance"]
         legend += ["(--coordinates 0,1 moves coordinates of the latents instead)"]
     reach = options.reach or latent.reach(decode.law, vectors)
     # Whoever asks for a reach, or for coordinates, gets it; a direction stays where the network was trained.

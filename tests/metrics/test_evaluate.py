@@ -8,7 +8,8 @@ import pytest
 from tiny import make
 
 import keras_gen
-from keras_gen import data
+from keras_gen import data, metrics
+from keras_gen.cli.figures import number
 from keras_gen.cli.main import main
 from keras_gen.data.examples import Examples
 from keras_gen.errors import UsageError
@@ -74,6 +75,7 @@ def test_a_conditional_model_is_given_labels_and_asked_for_classes(digits):
     assert found["nll"] < found["test_loss"] + 0.5
     assert {"bits_per_dimension", "reconstruction_psnr", "classifier_accuracy_score"} <= set(found)
     assert 0.2 < found["class_variance"] < 1.2
+    assert set(found) <= set(metrics.BETTER)
     # The same images under the labels of others are less likely.
     images, labels = (test.arrays[name][:100] for name in ("image", "label"))
     images = images / np.float32(127.5) - 1
@@ -95,7 +97,11 @@ def test_the_command_writes_the_same_report_twice(tmp_path, capsys):
     assert main(train) == 0
     assert main(["evaluate", str(run)]) == 0
     first = (run / "evaluation.json").read_bytes()
-    assert "fd" in capsys.readouterr().out
+    lines, written = capsys.readouterr().out.splitlines(), json.loads(first)["metrics"]
+    for name, value in written.items():
+        assert [line.split()[-1] for line in lines if line.startswith(f"  {name} ")] == [number(value, 2)]
+    assert f"{written['fd']:.9g}" != number(written["fd"], 2), "the file keeps all digits"
+    assert any("148 samples are few" in line for line in lines)
     assert main(["evaluate", str(run)]) == 0
     assert (run / "evaluation.json").read_bytes() == first
     assert set(json.loads(first)) == {"metrics", "protocol", "ladder"}
