@@ -159,7 +159,7 @@ def test_r1_moves_no_running_statistics_and_trains_with_every_norm():
 
 
 def test_all_that_the_discriminator_sees_in_training_is_augmented_and_nothing_in_inference(monkeypatch):
-    import keras_gen.models.gan as module
+    import keras_gen.models.adversarial.gan as module
 
     seen = []
     monkeypatch.setattr(module, "augment", lambda image, kinds, seed: seen.append(kinds) or 0.0 * image)
