@@ -11,8 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-import export.onnx
-import export.tflite
+from export.cli import main as export
 from keras_gen.cli.main import main as keras_gen
 
 RUN = Path("saved_models") / "quickstart"
@@ -43,8 +42,7 @@ def main() -> None:
 
     train = shown("-m keras_gen train", *MODEL, "--steps", options.steps, "--output", RUN)
     stop_on_failure(keras_gen(["train", *train]))
-    stop_on_failure(export.onnx.main(shown("-m export.onnx", RUN)))
-    stop_on_failure(export.tflite.main(shown("-m export.tflite", RUN)))
+    stop_on_failure(export(shown("-m keras_gen export", RUN)))
 
     # A process of its own, in which nothing but numpy and onnxruntime is imported.
     script = Path(__file__).with_name("run_onnx.py")

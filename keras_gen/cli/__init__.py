@@ -1,1 +1,1 @@
-"""The command line: `python -m keras_gen list | train | sample`."""
+"""The command line: `python -m keras_gen COMMAND`."""

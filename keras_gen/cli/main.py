@@ -1,4 +1,4 @@
-"""The command line: `python -m keras_gen COMMAND`."""
+"""Finds the module of a command and runs it."""
 
 import importlib
 import sys

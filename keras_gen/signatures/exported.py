@@ -215,7 +215,7 @@ def open_file(path: str | Path) -> Exported:
     if path.suffix not in readers:
         raise UsageError(f"{_shown(path)} is neither a .onnx nor a .tflite file; give one of those")
     if not path.is_file():
-        raise UsageError(f"{_shown(path)} does not exist; write it with: python -m export{path.suffix} RUN")
+        raise UsageError(f"{_shown(path)} does not exist; write it with: python -m keras_gen export RUN")
     try:
         _check_seal(path)
         return readers[path.suffix](path)
@@ -291,7 +291,7 @@ def _open_tflite(path):
     interpreter = Interpreter(model_path=str(path))
     names = list(interpreter.get_signature_list())
     if not names:
-        raise DamagedError(f"{_shown(path)} holds no signature; write it again with: python -m export.tflite RUN")
+        raise DamagedError(f"{_shown(path)} holds no signature; write it again with: python -m keras_gen export RUN")
     metas = _tflite_meta(path)
 
     def specs(details):
