@@ -298,13 +298,16 @@ def test_a_child_that_lives_on_does_not_keep_the_lock(tmp_path):
     assert run(code, tmp_path).communicate("x")[0] == "free\n"
 
 
-def test_a_lock_on_a_folder_that_was_moved_aside_is_not_a_lock(tmp_path, monkeypatch):
+@pytest.mark.parametrize("anew", [False, True])
+def test_a_lock_on_a_folder_that_was_moved_aside_is_not_a_lock(tmp_path, monkeypatch, anew):
     folder, real, moved = tmp_path / "run", os.open, []
 
     def opened(path, *args):
         descriptor = real(path, *args)
         if not moved and os.fspath(path).endswith(".lock"):  # another process moves the run before our lock
             moved.append(writing.move_aside(folder))
+            if anew:
+                folder.mkdir()
         return descriptor
 
     monkeypatch.setattr(os, "open", opened)
