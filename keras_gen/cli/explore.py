@@ -73,8 +73,8 @@ def run(options: argparse.Namespace) -> int:
     action = ACTIONS[options.action]
     for name in sorted(set().union(*(other.options for other in ACTIONS.values())) - action.options):
         if getattr(options, name) is not None:
-            known = ", ".join(f"--{word.replace('_', '-')}" for word in sorted(action.options))
-            raise UsageError(f"--{name.replace('_', '-')} is not for {options.action}; it takes {known}")
+            known = ", ".join(_flag(word) for word in sorted(action.options))
+            raise UsageError(f"{_flag(name)} is not for {options.action}; it takes {known}")
     path = find(options.source)
     typed = Path(options.source).suffix in SUFFIXES
     output = Path(options.output or (Path() if typed else path.parent) / f"{options.action}.png")
@@ -97,6 +97,10 @@ def run(options: argparse.Namespace) -> int:
     told = f"{options.action} of {writing.shown(path)}, seed {options.seed}{pictures.text}"
     print("\n  ".join([f"{told}: {writing.shown(output)}", *pictures.legend]), flush=True)
     return 0
+
+
+def _flag(name):
+    return f"-{name}" if len(name) == 1 else f"--{name}"
 
 
 def _write(output, pictures):

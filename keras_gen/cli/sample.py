@@ -28,6 +28,9 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         The exit code.
     """
+    for name, _ in options.inputs:
+        if name in ELSEWHERE:
+            raise UsageError(f"--set {name}=... is not how to choose it; give {ELSEWHERE[name]}")
     path = find(options.source)
     model = loaded(path, options.debug) if path.suffix == ".keras" else None
     if getattr(model, "tokenizer", None):
@@ -69,8 +72,6 @@ def _texts(path, model, options):
     known = [name for name in inspect.signature(model.generate).parameters if name not in ("prompt", "n", "seed")]
     inputs = dict(options.inputs)
     for name in inputs:
-        if name in ELSEWHERE:
-            raise UsageError(f"--set {name}=... is not how to choose it; give {ELSEWHERE[name]}")
         if name not in known:
             raise UsageError(f"--set {name}: a text has no {name!r}; {near_misses(name, known)}")
     if options.label is not None:

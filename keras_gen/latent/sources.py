@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_gen.errors import UsageError
+from keras_gen.errors import UsageError, near_misses
 from keras_gen.files import writing
 from keras_gen.latent.moves import as_latents, at_least
 from keras_gen.signatures import draws
@@ -125,15 +125,20 @@ def decoder(source: Any, name: str = "latent", signature: str | None = None, see
         ```
     """
 
+    def wanted(function):
+        return function.name == signature if signature else "sample" in function.meta or function.name == "decode"
+
     def fits(function):
-        wanted = function.name == signature if signature else "sample" in function.meta or function.name == "decode"
-        return wanted and name in function.floats and len(function.shapes[name]) == 2
+        return wanted(function) and name in _movable(function)
 
     # A sampler comes first: an autoencoder may have both.
-    found, known = _find(source, fits, prefer=lambda function: "sample" in function.meta)
+    found, functions = _find(source, fits, prefer=lambda function: "sample" in function.meta)
     if found is None:
-        what = f"signature {signature!r} with an input {name!r}" if signature else f"sampler with an input {name!r}"
-        raise UsageError(f"{called(source)} has no {what} of latents; it has {known}")
+        if signature and signature not in [function.name for function in functions]:
+            raise UsageError(f"{called(source)} has no signature {signature!r}; it has {_names(functions)}")
+        others = sorted({key for function in functions if wanted(function) for key in _movable(function)})
+        there = near_misses(name, others) if others else f"it has no latents, only {_names(functions)}"
+        raise UsageError(f"{called(source)} makes no images of an input {name!r}; {there}")
     return Decoder(found, name, seed)
 
 
@@ -146,9 +151,11 @@ def encoder(source: Any) -> Encoder:
     Raises:
         UsageError: there is none.
     """
-    found, known = _find(source, lambda function: function.name == "encode" and "image" in function.shapes)
+    found, functions = _find(source, lambda function: function.name == "encode" and "image" in function.shapes)
     if found is None:
-        raise UsageError(f"{called(source)} has no 'encode', only {known}; project() finds latents without it")
+        raise UsageError(
+            f"{called(source)} has no 'encode', only {_names(functions)}; project() finds latents without it"
+        )
     return Encoder(found)
 
 
@@ -252,14 +259,23 @@ def _of_model(name, signature):
 
 
 def _find(source, fits, prefer=lambda function: False):
-    """Returns the signature that fits, if there is one, and the names of all."""
+    """Returns the signature that fits, if there is one, and all that there are."""
     functions = _functions(source)
     found = [function for function in functions if fits(function)]
     if not found:
         functions = _siblings(functions)
         found = [function for function in functions if fits(function)]
     found.sort(key=prefer, reverse=True)
-    return (found[0] if found else None), ", ".join(function.name for function in functions)
+    return (found[0] if found else None), functions
+
+
+def _movable(function):
+    """Returns the inputs of a signature that are vectors of numbers."""
+    return [key for key in function.floats if len(function.shapes[key]) == 2]
+
+
+def _names(functions):
+    return ", ".join(function.name for function in functions)
 
 
 def _siblings(functions):

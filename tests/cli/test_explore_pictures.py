@@ -181,3 +181,23 @@ def test_axes_that_are_none_are_one_line(here, capsys, axes, words):
     assert main(["explore", "vae", "manifold", "--coordinates", axes]) == 2
     err = capsys.readouterr().err
     assert err.startswith("error: ") and words in err and err.count("\n") == 1
+
+
+MESSAGES = {
+    "no latents": ("gpt", ["manifold"], "makes no images of an input 'latent'; it has no latents, only logits, step"),
+    "another input": ("vae", ["manifold", "--input", "codes"], "makes no images of an input 'codes'; known: latent"),
+    "a near miss": ("vae", ["manifold", "--input", "latents"], "did you mean 'latent'?"),
+    "no labels": ("vae", ["manifold", "--label", "3"], "label 3 was given, but 'decode' has no labels; leave it out"),
+    "another class": ("cgan", ["manifold", "--label", "99"], "label 99 is out of range; expected 0 to "),
+    "option of another action": ("vae", ["manifold", "-n", "3"], "-n is not for manifold; it takes --coordinates"),
+}
+
+
+@pytest.mark.parametrize("name", MESSAGES)
+def test_messages_say_the_way_out(here, capfd, name):
+    run, arguments, words = MESSAGES[name]
+    if run == "gpt":
+        make("gpt").save(here / "gpt" / "model.keras")
+    assert main(["explore", run, *arguments]) == 2
+    err = capfd.readouterr().err
+    assert err.startswith("error: ") and err.count("\n") == 1 and words in err, err

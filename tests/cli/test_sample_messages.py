@@ -32,3 +32,10 @@ def test_a_near_miss_is_offered_and_nothing_else():
             sample_inputs(shapes, meta, 2, **{name: 1})
         assert str(caught.value) == f"{name} 1 was given to a sampler without {name}{end}"
     assert np.all(sample_inputs(shapes, meta, 2, category=1)["category"] == 1)
+
+
+@pytest.mark.parametrize(("word", "flag"), [("label=2", "--label"), ("seed=2", "--seed"), ("n=2", "-n")])
+def test_what_has_an_option_of_its_own_is_not_set(run, word, flag, capfd):
+    assert main(["sample", str(run), "--set", word]) == 2
+    err = capfd.readouterr().err
+    assert err == f"error: --set {word.partition('=')[0]}=... is not how to choose it; give {flag}\n"

@@ -268,7 +268,8 @@ class GPT(GenerativeModel):
             )
         given = {"label": np.resize(label, n).astype(np.int32)} if label is not None else {}
         if set(given) != set(self.conditions()):
-            raise UsageError(f"label is {label}; expected a class" if self.num_classes else "this model has no labels")
+            unused = f"label {label} was given, but this model has no labels; leave it out"
+            raise UsageError(f"label is {label}; expected a class" if self.num_classes else unused)
         if beams:
             made = self._beams(tokens, length, positive("beams", beams), given)
         else:
