@@ -19,8 +19,7 @@ import numpy as np
 
 import export.onnx
 import keras_gen
-from keras_gen import images, metrics
-from keras_gen.signatures import exported
+from keras_gen import exported, images, metrics
 
 SHOWN = 12
 

@@ -44,7 +44,6 @@ from PIL import Image, ImageDraw, ImageFont
 
 import keras_gen
 from keras_gen import images, metrics
-from keras_gen.files import writing
 
 HIDDEN = (128,) * 4
 BLUE, ORANGE, GRAY = (31, 87, 165), (221, 110, 20), (150, 150, 150)
@@ -134,10 +133,7 @@ def main(argv: list[str] | None = None) -> None:
         best = max(typical, key=lambda name: (typical[name].modes, typical[name].good))
         films.append(film(toy, {name: typical[name] for name in (options.models[0], best)}))
     images.save_png(options.output / "modes.png", np.concatenate(pictures))
-    with writing.beside(options.output / "collapse.gif") as temporary:
-        first, *rest = films[0]
-        pauses = [150] * len(rest) + [3000]
-        first.save(temporary, format="GIF", save_all=True, append_images=rest, duration=pauses, loop=0)
+    images.save_gif(options.output / "collapse.gif", films[0], [150] * (len(films[0]) - 1) + [3000])
     print(f"\nLook at modes.png and collapse.gif in {options.output}.")
 
 

@@ -20,7 +20,6 @@ from scipy.ndimage import gaussian_filter1d
 import keras_gen
 from keras_gen import images
 from keras_gen import information as info
-from keras_gen.files import writing
 from keras_gen.losses import ADVERSARIAL
 
 N_CRITIC = 8  # discriminator steps for each of the generator's, so that D stays near its optimum
@@ -157,11 +156,8 @@ def one_dimension(folder: Path, steps: int) -> None:
     print("    step       JSD        C(G)    |D - D*|")
     stream = keras_gen.data.Examples({"image": numbers}).stream(N_CRITIC * 256, seed=0)
     model.fit(stream, steps_per_epoch=steps, verbose=0, callbacks=[watch])
-    with writing.beside(folder / "gan.gif") as temporary:
-        first, *rest = (Image.fromarray(frame).quantize(64) for frame in watch.frames)
-        first.save(
-            temporary, format="GIF", save_all=True, append_images=rest, duration=[*[150] * len(rest), 2000], loop=0
-        )
+    frames = [Image.fromarray(frame).quantize(64) for frame in watch.frames]
+    images.save_gif(folder / "gan.gif", frames, [150] * (len(frames) - 1) + [2000])
     images.save_png(folder / "gan.png", watch.frames[-1])
 
 

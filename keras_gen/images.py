@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -93,13 +94,25 @@ def enlarged(image: np.ndarray, smallest: int = 256) -> np.ndarray:
     return image.repeat(factor, axis=0).repeat(factor, axis=1)
 
 
-def save_gif(path: str | Path, frames: Sequence[np.ndarray], milliseconds: int = 80) -> None:
-    """Writes uint8 images (H, W, C) of one size as a GIF that starts again at its end."""
+def save_gif(path: str | Path, frames: Sequence[Any], milliseconds: int | Sequence[int] = 80) -> None:
+    """Writes images of one size as a GIF that starts again at its end.
+
+    Args:
+        path: of the file.
+        frames: uint8 (H, W, C), or Pillow's images.
+        milliseconds: that each is shown; one number, or one for each.
+    """
     from PIL import Image
 
-    first, *rest = [Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame) for frame in frames]
+    def picture(frame):
+        if isinstance(frame, Image.Image):
+            return frame
+        return Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame)
+
+    first, *rest = map(picture, frames)
+    pauses = milliseconds if isinstance(milliseconds, int) else list(milliseconds)
     with writing.beside(path) as temporary:
-        first.save(temporary, format="GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0)
+        first.save(temporary, format="GIF", save_all=True, append_images=rest, duration=pauses, loop=0)
 
 
 def save_png(path: str | Path, image: np.ndarray) -> None:

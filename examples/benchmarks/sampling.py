@@ -51,7 +51,7 @@ def ways(batch: int, folder: Path) -> dict:
 
 def pipeline() -> float:
     """Returns images/s of a shuffled stream of MNIST's size, batch 256."""
-    from keras_gen.data.examples import Examples
+    from keras_gen.data import Examples
 
     stream = iter(Examples({"image": np.zeros((60_000, 28, 28, 1), np.uint8)}).stream(256, seed=0))
     next(stream)
