@@ -179,7 +179,7 @@ def _explore(command) -> None:
     )
     where = "traverse: which to move; manifold: two (default: the directions that change the images most)"
     add("--coordinates", type=_labels, metavar="K[,K...]", help=where)
-    add("--reach", type=_reach, metavar="X", help="traverse: from -X to X (default: 3; for uniform latents 1)")
+    add("--reach", type=_reach, metavar="X", help="traverse: from -X to X (default: 3; for uniform latents 1 to 1.7)")
     terms = "arithmetic: numbers of samples, from 0 in the order of sample; of each group the mean is taken "
     add("--terms", metavar="K,K-K,K+K,K", help=terms + "(default: 0,1,2-3,4,5+6,7,8)")
     add("--data", metavar="DATA", help="project, interpolate: real images, as in train (project's default: digits)")

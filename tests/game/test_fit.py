@@ -160,7 +160,7 @@ def test_the_order_is_new_each_epoch_and_the_same_in_each_run(model):
         (lambda: make("gan").compile(d_optimizer="adamm"), "d_optimizer='adamm'.*did you mean 'Adam"),
         (lambda: make("vae").compile(loss="mse"), "no argument 'loss'"),
         (lambda: make("gan").sample(0), "at least 1"),
-        (lambda: make("gan").sample(1, label=3), "without labels"),
+        (lambda: make("gan").sample(1, label=3), "has no labels"),
     ],
 )
 def test_wrong_words_are_one_line_with_the_near_misses(call, says):

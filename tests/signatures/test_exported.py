@@ -104,7 +104,7 @@ def test_wrong_names_are_named(paths):
     read = exported.open_file(paths["tflite"])
     with pytest.raises(UsageError, match="did you mean 'generate'"):
         read.run("generat", latent=np.ones((1, 4)))
-    with pytest.raises(UsageError, match="has no labels"):
+    with pytest.raises(UsageError, match="no labels; leave it out"):
         read.sample(2, label=1)
     with pytest.raises(UsageError, match="holds no sampler"):
         exported.open_file(paths["onnx"].with_name("double.onnx")).sampler()
