@@ -25,7 +25,7 @@ def run(options: argparse.Namespace) -> int:
     given.check(options)
     folder = Path(options.output or RUNS / "benchmarks" / options.name)
     reports = [_report(options, folder / f"seed-{seed}", seed) for seed in range(options.seeds)]
-    result = summary(options.name, options.data, reports)
+    result = summary(options.name, options.data, reports, options.recipe)
     print("\n".join(table(result)))
     text = json.dumps(result)
     writing.write(folder / "benchmark.json", (text + "\n").encode())
@@ -55,25 +55,26 @@ def _report(options, folder, seed):
 
     size = options.image_size
     size = "x".join(map(str, size)) if isinstance(size, tuple) else size
-    given = {"--steps": options.steps, "--epochs": options.epochs}
-    given |= {"--batch-size": options.batch_size, "--image-size": size}
-    given = [word for name, value in given.items() if value for word in (name, str(value))]
+    typed = {"--steps": options.steps, "--epochs": options.epochs}
+    typed |= {"--batch-size": options.batch_size, "--recipe": options.recipe, "--image-size": size}
+    typed = [word for name, value in typed.items() if value for word in (name, str(value))]
     chosen = [word for pair in options.settings for word in ("--set", "=".join(pair))]
     where = ["--data", options.data, "--seed", str(seed), "--output", str(folder)]
-    train(parse(["train", options.name, *where, *given, *chosen]))
+    train(parse(["train", options.name, *where, *typed, *chosen]))
     found = evaluated(folder / "model.keras", options.data, options.n, seed=0)  # one judge for all seeds
     writing.write(folder / "evaluation.json", (json.dumps(found._asdict(), indent=2) + "\n").encode())
     card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
     return {"metrics": found.metrics, "protocol": found.protocol, "steps": card["steps"], "model": card["identity"]}
 
 
-def summary(name: str, data: str, reports: list[dict[str, Any]]) -> dict[str, Any]:
+def summary(name: str, data: str, reports: list[dict[str, Any]], recipe: str | None = None) -> dict[str, Any]:
     """Returns medians and spreads, and whether they meet the recipe's thresholds.
 
     Args:
         name: of the model.
         data: its name or path.
         reports: one for each seed.
+        recipe: path of one in place of the model's.
 
     Raises:
         DamagedError: a threshold is of a metric that was not measured.
@@ -83,10 +84,10 @@ def summary(name: str, data: str, reports: list[dict[str, Any]]) -> dict[str, An
         metric: {"median": statistics.median(found), "min": min(found), "max": max(found)}
         for metric, found in values.items()
     }
-    bounds = thresholds(name, data)
+    bounds = thresholds(name, data, recipe)
     for metric in bounds:
         if metric not in metrics:
-            raise DamagedError(f"the recipe bounds {metric!r}, which was not measured; mend keras_gen.recipes")
+            raise DamagedError(f"the recipe bounds {metric!r}, which was not measured; mend its thresholds")
     return {
         "model": name,
         "data": Path(data).name,

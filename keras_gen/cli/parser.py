@@ -151,6 +151,7 @@ def _benchmark(command) -> None:
     )
     add("--image-size", type=_size, metavar="N|HxW", help="as in train")
     add("--batch-size", type=_count, metavar="N", help="as in train")
+    add("--recipe", metavar="FILE", help="as in train; its thresholds are what is expected")
     add("--seeds", type=_count, default=3, metavar="N", help="runs, with the seeds 0, 1, ... (default: 3)")
     until = command.add_mutually_exclusive_group().add_argument
     until("--epochs", type=_count, metavar="N", help="passes through the data (default: the model's recipe)")

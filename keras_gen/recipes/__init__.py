@@ -92,9 +92,16 @@ def recipe(model: str, data: str, file: str | Path | None = None) -> dict[str, A
     return made
 
 
-def thresholds(model: str, data: str) -> dict[str, tuple[str, float]]:
-    """Returns the bounds of a model's metrics on a data set: name to (`"<="` or `">="`, number)."""
-    bounds = read(model).get("thresholds", {}).get(called(data), {})
+def thresholds(model: str, data: str, file: str | Path | None = None) -> dict[str, tuple[str, float]]:
+    """Returns the bounds of a model's metrics on a data set: name to (`"<="` or `">="`, number).
+
+    Args:
+        model: name of the model.
+        data: as for `recipe`.
+        file: as for `recipe`.
+    """
+    whole = read(model) if file is None else read_file(file)
+    bounds = whole.get("thresholds", {}).get(called(data), {})
     found = {metric: _BOUND.fullmatch(bound) for metric, bound in bounds.items()}
     return {metric: (match[1], float(match[2])) for metric, match in found.items()}
 

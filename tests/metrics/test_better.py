@@ -5,11 +5,10 @@ import pytest
 from tiny import batch_for, make, real_digits
 
 import keras_gen
-from keras_gen import data, metrics
+from keras_gen import data, metrics, recipes
 from keras_gen.data.examples import Examples
 from keras_gen.metrics.better import NEIGHBORS, OF_MODELS, OF_SAMPLES
 from keras_gen.models.autoencoders.stacked_autoencoder import FEW
-from keras_gen.recipes import THRESHOLDS
 
 MODELS = [*keras_gen.names(), "gpt-text"]
 GIVEN: dict[str, set[str]] = {}
@@ -61,6 +60,10 @@ def test_the_second_judge_s_figures_go_the_same_way():
 
 def test_no_threshold_of_a_recipe_goes_the_other_way():
     signs = {"<=": "lower", ">=": "higher"}
-    for bounds in THRESHOLDS.values():
-        for name, (sign, _) in bounds.items():
+    bounds = [
+        recipes.thresholds(name, data) for name in recipes.names() for data in recipes.read(name).get("thresholds", ())
+    ]
+    assert len(bounds) > 20
+    for bound in bounds:
+        for name, (sign, _) in bound.items():
             assert metrics.better(name) in (signs[sign], None), name

@@ -110,12 +110,10 @@ def test_the_command_writes_the_same_report_twice(tmp_path, capsys):
     assert "--data" in capsys.readouterr().err
 
 
-def test_benchmark_prints_medians_of_seeds_and_ends_with_one_json_line(tmp_path, capsys, monkeypatch):
-    from keras_gen import recipes
-
+def test_benchmark_prints_medians_of_seeds_and_ends_with_one_json_line(tmp_path, capsys):
     arguments = ["benchmark", "vae", "--steps", "3", "--seeds", "2", "--set", "hidden=(4,)", "--output", str(tmp_path)]
-    arguments += ["--batch-size", "30", "--image-size", "8x6"]
-    monkeypatch.setattr(recipes, "THRESHOLDS", {("vae", "digits"): {"test_loss": ("<=", 1000.0)}})
+    arguments += ["--batch-size", "30", "--image-size", "8x6", "--recipe", str(tmp_path / "mine.toml")]
+    (tmp_path / "mine.toml").write_text("[thresholds.digits]\ntest_loss = '<= 1000'\n")
     assert main(arguments) == 0
     result = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (result["model"], result["data"], result["steps"], result["seeds"]) == ("vae", "digits", 3, 2)
@@ -125,6 +123,6 @@ def test_benchmark_prints_medians_of_seeds_and_ends_with_one_json_line(tmp_path,
     assert keras_gen.load(tmp_path / "seed-1").image_shape == (8, 6, 1)
     fds = sorted(run["metrics"]["fd"] for run in runs)
     assert result["metrics"]["fd"] == {"median": pytest.approx(sum(fds) / 2), "min": fds[0], "max": fds[1]}
-    monkeypatch.setattr(recipes, "THRESHOLDS", {("vae", "digits"): {"test_loss": ("<=", 1.0)}})
+    (tmp_path / "mine.toml").write_text("[thresholds.digits]\ntest_loss = '<= 1'\n")
     assert main(arguments) == 1  # finished runs are only evaluated
     assert not json.loads(capsys.readouterr().out.splitlines()[-1])["passed"]
