@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike
 from keras_gen.errors import UsageError
 from keras_gen.latent.moves import as_latents, at_least
 
-THREE_SIGMA = {"normal": 3.0, "uniform": 3**0.5}  # uniform latents have the variance 1/3 along every unit vector
+VARIANCE = {"normal": 1.0, "uniform": 1 / 3}  # of a prior, along every unit vector
+THREE_SIGMA = {law: 3 * variance**0.5 for law, variance in VARIANCE.items()}
 
 
 class Directions(NamedTuple):
@@ -17,7 +18,7 @@ class Directions(NamedTuple):
 
     Args:
         vectors: (n, d) of unit length and at right angles, the one that changes the images most first.
-        shares: (n,) of the images' variance over samples, the part that moving along each one explains.
+        shares: (n,) of the images' variance under the prior, the part that moving along each one explains.
     """
 
     vectors: np.ndarray
@@ -75,11 +76,13 @@ def directions(
     latents, pixels = (part - part.mean(axis=0, dtype=np.float64) for part in (latents, pixels))
     slopes = np.linalg.lstsq(latents, pixels, rcond=None)[0]  # (d, pixels): A transposed
     vectors, singular, _ = np.linalg.svd(slopes, full_matrices=False)
-    vectors, singular = vectors.T[:n], singular[:n]
+    left = np.square(pixels - latents @ slopes).sum()  # what no linear function explains
+    explained = samples * VARIANCE[decode.law] * np.square(singular)
+    shares = explained / max(explained.sum() + left, np.finfo(float).tiny)
+    vectors = vectors.T[:n]
     largest = vectors[np.arange(n), np.abs(vectors).argmax(axis=1)]
     vectors = vectors * np.sign(largest)[:, None]
-    explained = np.square(latents @ vectors.T).sum(axis=0) * np.square(singular)
-    return Directions(vectors.astype(np.float32), explained / max(np.square(pixels).sum(), np.finfo(float).tiny))
+    return Directions(vectors.astype(np.float32), shares[:n])
 
 
 def along(latents: ArrayLike, vectors: ArrayLike, components: ArrayLike, law: str | None = None) -> np.ndarray:
