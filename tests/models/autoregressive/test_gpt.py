@@ -269,7 +269,9 @@ def test_tokens_out_of_range_are_refused_before_the_first_step():
 
 
 @pytest.mark.parametrize(
-    "kind", [{"tokenizer": LETTERS}, {"positions": "rotary", "start": True}], ids=["text", "start"]
+    "kind",
+    [pytest.param({"tokenizer": LETTERS}, marks=pytest.mark.slow), {"positions": "rotary", "start": True}],
+    ids=["text", "start"],
 )
 def test_a_loop_in_numpy_around_exported_files_draws_the_same_tokens(kind, tmp_path):
     """Of the example, around `step.onnx`; and the same loop around the TFLite file."""
@@ -286,7 +288,7 @@ def test_a_loop_in_numpy_around_exported_files_draws_the_same_tokens(kind, tmp_p
             np.testing.assert_array_equal(example["generate"](step, meta, prompt, 8, seed=4, **how), expected)
 
 
-@pytest.mark.parametrize("classes", [None, 3])
+@pytest.mark.parametrize("classes", [pytest.param(None, marks=pytest.mark.slow), 3])
 def test_a_text_and_its_file_say_the_same(classes, tmp_path, capsys):
     model = small(17, 8, tokenizer=LETTERS, num_classes=classes)
     onnx.export(model, tmp_path)
