@@ -205,7 +205,7 @@ def first_lines(text):
             yield (ast.get_docstring(node) or "").partition("\n")[0]
 
 
-@pytest.mark.parametrize("room", [room for room in FLOOR if room not in ("cli", "__main__")])
+@pytest.mark.parametrize("room", sorted({*FLOOR} - {"cli", "__main__"}))
 def test_first_lines_speak_the_words_of_the_field(room):
     for path in modules("keras_gen", "export"):
         for line in first_lines(path.read_text()) if room_of(path) == room else ():

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 import keras_gen
-from keras_gen.cli.list import cut, family, table
+from keras_gen.cli.list import cut, table
+from keras_gen.registry import family
 
 ROOT = Path(__file__).parents[2]
 
