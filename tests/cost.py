@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+SHOWN = 10  # of the longest tests
+
 
 def model_of(item):
     """Returns whose test this is: of a module in models/<family>, or of a row in the contract; else None."""
@@ -42,9 +44,9 @@ class Cost:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, item):
-        report, now = (yield), seconds()
-        report.user_properties.append(("cpu", [model_of(item), now - self.since]))
-        self.since = now
+        report = yield
+        if report.when == "teardown":
+            report.user_properties.append(("cpu", [model_of(item), seconds() - self.since]))
         return report
 
     def pytest_runtest_logreport(self, report):
@@ -68,7 +70,7 @@ class Cost:
         terminalreporter.section("CPU seconds of models, contract and laws together")
         each = [f"{model} {spent:.1f}" for model, spent in self.sums.most_common()]
         terminalreporter.write_line(", ".join(each))
-        longest = [f"{spent:6.1f} {test}" for test, spent in self.tests.most_common(10)]
+        longest = [f"{spent:6.1f} {test}" for test, spent in self.tests.most_common(SHOWN)]
         terminalreporter.write_line("the ten longest tests:\n" + "\n".join(longest))
         for model, spent in self.over().items():
             said = f"{model} took {spent:.1f} CPU seconds; expected at most {self.limit:g}"

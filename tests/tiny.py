@@ -88,6 +88,24 @@ def small_vae():
     }
 
 
+LETTERS = '{"characters": "abcdefghijklmnopq"}'  # state of a tokenizer
+
+
+def small_gpt(vocabulary=5, context=6, sharp=8.0, **more):
+    """Returns a GPT whose predictions are far from equal."""
+    import keras
+
+    import keras_gen
+
+    keras.utils.set_random_seed(1)
+    sizes = {"vocabulary": vocabulary, "context": context, "width": 16, "blocks": 2, "heads": 2, **more}
+    model = keras_gen.GPT(**sizes, seed=0)
+    for variable in model.transformer.trainable_variables:
+        if len(variable.shape) > 1:
+            variable.assign(sharp * variable)
+    return model
+
+
 def make(row, compiled=True, **more):
     """Builds a row's model, with the same initial weights in every call."""
     import keras

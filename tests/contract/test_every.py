@@ -14,6 +14,17 @@ from export import onnx
 from keras_gen.signatures.exported import open_file
 
 
+def rows(slow):
+    """Parametrizes with all rows, of which some are slow; without it a test takes all of them."""
+    marked = [pytest.param(row, marks=pytest.mark.slow if slow(row) else ()) for row in collect.rows()]
+    return pytest.mark.parametrize("row", marked, indirect=True, scope="module")
+
+
+# A residual network with second-order slopes takes half a minute to compile twice; another row saves R1, too.
+BUT_THE_LARGEST = rows(slow=lambda row: row == "gan-resnet")
+FIRST_OF_A_MODEL = rows(slow=lambda row: row != collect.row(row)[0])
+
+
 @pytest.fixture(scope="module", params=collect.rows())
 def row(request):
     return request.param
@@ -105,17 +116,19 @@ def test_signatures_keep_their_contract(model):
         assert all(f"{name}.law" in signature.meta for name in signature.inputs) or "sample" not in signature.meta
 
 
+@FIRST_OF_A_MODEL
 def test_every_signature_exports_to_onnx_and_samples_alike(model, row, tmp_path):
     onnx.export(model, tmp_path)
     assert {path.stem for path in tmp_path.glob("*.onnx")} == set(model.signatures())
     sampler = next((name for name, signature in model.signatures().items() if "sample" in signature.meta), None)
     if sampler is None:
-        assert row.startswith("gpt"), "its loop is outside of the file: see test_gpt.py"
+        assert row.startswith("gpt"), "its loop is outside of the file: see examples/test_run_gpt_onnx.py"
         return
     drawn = open_file(tmp_path / f"{sampler}.onnx").sample(5, seed=7)["image"]
     np.testing.assert_allclose(drawn, model.sample(5, seed=7), atol=1e-4)
 
 
+@BUT_THE_LARGEST
 def test_every_argument_and_weight_survives_a_save_and_one_more_step_is_bit_equal(model, row, tmp_path):
     model.save(tmp_path / "new" / "model.keras")
     again = keras_gen.load(tmp_path / "new" / "model.keras")

@@ -42,7 +42,7 @@ def test_the_test_module_stands_in_the_models_family_and_holds_its_rows(model):
     path = collect.modules_of_models()[model]
     assert path.parent.name == model_class(model).__module__.split(".")[-2]
     module = collect.load(path)
-    assert module.ROWS, f"{path.name} has no rows for the contract"
+    assert model in module.ROWS, f"{path.name} has no row {model!r}, which represents the model where one row does"
     for row, (name, _) in {**module.ROWS, **getattr(module, "MORE", {})}.items():
         assert name == model and row.partition("-")[0] == model, row
 

@@ -79,7 +79,7 @@ def test_every_signature_exports_to_tflite_and_samples_alike(row, tmp_path):
     tflite.export(model, tmp_path)
     sampler = next((name for name, signature in model.signatures().items() if "sample" in signature.meta), None)
     if sampler is None:
-        assert row.startswith("gpt"), "its loop is outside of the file: see test_gpt.py"
+        assert row.startswith("gpt"), "its loop is outside of the file: see examples/test_run_gpt_onnx.py"
         return
     drawn = open_file(tmp_path / "model.tflite").sample(5, seed=7)["image"]
     np.testing.assert_allclose(drawn, model.sample(5, seed=7), atol=1e-4)

@@ -251,7 +251,7 @@ def accumulated(parts, rows=24, **arguments):
 
 @pytest.mark.parametrize("rows", [24, 31], ids=["equal parts", "a last batch of 7"])
 @pytest.mark.parametrize("update", ["simultaneous", "alternating"])
-@pytest.mark.parametrize("parts", [2, 3, 5])
+@pytest.mark.parametrize("parts", [2, 3, pytest.param(5, marks=pytest.mark.slow)])
 def test_parts_of_a_batch_train_as_the_whole(parts, update, rows):
     whole, whole_losses, _ = accumulated(1, rows, update=update)
     ours, losses, model = accumulated(parts, rows, update=update)

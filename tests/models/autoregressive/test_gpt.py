@@ -1,24 +1,20 @@
 """Laws of GPT: the order of tokens, exact likelihoods, caches, ways of drawing, and the loop around exported files."""
 
-import runpy
 from functools import partial
 from itertools import product
-from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 from planted import Bug
-from tiny import difference
+from tiny import LETTERS, difference
+from tiny import small_gpt as small
 
 import keras_gen
-from export import onnx, tflite
 from keras_gen.errors import UsageError
 from keras_gen.ops.decoding import chosen
-from keras_gen.signatures.exported import open_file
 
-LETTERS = '{"characters": "abcdefghijklmnopq"}'  # state of a tokenizer
 ROWS = {
     "gpt": (
         "gpt",
@@ -45,19 +41,6 @@ ROWS = {
         lambda: {"vocabulary": 17, "context": 8, "width": 8, "blocks": 1, "heads": 2, "seed": 4, "tokenizer": LETTERS},
     ),
 }
-
-EXAMPLE = Path(__file__).parents[3] / "examples" / "run_gpt_onnx.py"
-
-
-def small(vocabulary=5, context=6, sharp=8.0, **more):
-    """Returns a model whose predictions are far from equal."""
-    keras.utils.set_random_seed(1)
-    sizes = {"vocabulary": vocabulary, "context": context, "width": 16, "blocks": 2, "heads": 2, **more}
-    model = keras_gen.GPT(**sizes, seed=0)
-    for variable in model.transformer.trainable_variables:
-        if len(variable.shape) > 1:
-            variable.assign(sharp * variable)
-    return model
 
 
 def rows(model, n=4):
@@ -263,45 +246,6 @@ def test_tokens_out_of_range_are_refused_before_the_first_step():
     model.compile()
     with pytest.raises(UsageError, match="set vocabulary"):
         model.fit({"token": np.full((8, 7), 5)}, verbose=0)
-
-
-# --- exported files --------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    "kind",
-    [pytest.param({"tokenizer": LETTERS}, marks=pytest.mark.slow), {"positions": "rotary", "start": True}],
-    ids=["text", "start"],
-)
-def test_a_loop_in_numpy_around_exported_files_draws_the_same_tokens(kind, tmp_path):
-    """Of the example, around `step.onnx`; and the same loop around the TFLite file."""
-    model = small(17, 8, **kind)
-    onnx.export(model, tmp_path)
-    tflite.export(model, tmp_path)
-    example = runpy.run_path(str(EXAMPLE))
-    prompt = np.int32([3, 1])
-    lite = open_file(tmp_path / "model.tflite")
-    loops = [example["opened"](tmp_path / "step.onnx"), (partial(lite.run, "step"), lite.meta("step"))]
-    for how in ({"temperature": 0.0}, {"temperature": 0.9, "top_k": 6, "top_p": 0.9}):
-        expected = model.generate(prompt, 8, seed=4, **how)[0]
-        for step, meta in loops:
-            np.testing.assert_array_equal(example["generate"](step, meta, prompt, 8, seed=4, **how), expected)
-
-
-@pytest.mark.parametrize("classes", [pytest.param(None, marks=pytest.mark.slow), 3])
-def test_a_text_and_its_file_say_the_same(classes, tmp_path, capsys):
-    model = small(17, 8, tokenizer=LETTERS, num_classes=classes)
-    onnx.export(model, tmp_path)
-    say = runpy.run_path(str(EXAMPLE))["main"]
-    arguments = [str(tmp_path / "step.onnx"), "--prompt", "abc", "--length", "9", "--seed", "2"]
-    label = ["--label", "2"] if classes else []
-    say([*arguments, *label])
-    expected = model.generate("abc", 9, seed=2, label=2 if classes else None)
-    assert capsys.readouterr().out.strip() == expected[0]
-    with pytest.raises(SystemExit, match="takes a class: --label N" if classes else "no classes"):
-        say(arguments if classes else [*arguments, "--label", "1"])
-    with pytest.raises(UsageError, match="no sampler, only step; examples/run_gpt_onnx.py"):
-        open_file(tmp_path / "step.onnx").sample(1)
 
 
 def test_average_and_trained_weights_are_not_mixed_up():

@@ -157,14 +157,13 @@ def test_samples_are_as_likely_step_by_step_as_at_once(lstm):
     check_steps_are_as_likely_as_the_whole(shaken("pixel_rnn", image_shape=(3, 2, 3), levels=4, lstm=lstm))
 
 
+@pytest.mark.slow
 @BOTH
-@pytest.mark.parametrize(
-    ("levels", "shape", "blocks"),
-    [pytest.param(2, (4, 4, 1), 2, marks=pytest.mark.slow), pytest.param(3, (2, 3, 3), 1, marks=pytest.mark.slow)],
-)
-def test_exported_files_draw_pixel_for_pixel_what_keras_draws(lstm, levels, shape, blocks, tmp_path):
+@pytest.mark.parametrize(("levels", "shape", "blocks"), [(2, (4, 4, 1), 2), (3, (2, 3, 3), 1)])
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+def test_exported_files_draw_pixel_for_pixel_what_keras_draws(lstm, levels, shape, blocks, kind, tmp_path):
     model = shaken("pixel_rnn", image_shape=shape, levels=levels, lstm=lstm, blocks=blocks, binarize="threshold")
-    check_exported_files(model, tmp_path)
+    check_exported_files(model, tmp_path, kind)
 
 
 def test_labels_change_every_layer():
@@ -175,7 +174,7 @@ def test_labels_change_every_layer():
     assert np.array_equal(model.log_prob(images, label=[0, 2, 0, 2])[::2], one[::2])
 
 
-@BOTH
+@pytest.mark.parametrize("lstm", ["row", pytest.param("diagonal", marks=pytest.mark.slow)])
 def test_it_overfits_two_images(lstm, seeded):
     shape = {"image_shape": (8, 8, 1), "binarize": "threshold"}
     check_two_images_are_learned(keras_gen.PixelRNN(width=16, blocks=1, first=5, lstm=lstm, seed=0, **shape))
@@ -199,21 +198,6 @@ def test_layers_check_their_input():
         keras_gen.layers.DiagonalBiLSTM(2)(tf.zeros((1, 3, 3, 8)))
     with pytest.raises(UsageError, match="kernel_size is 2; expected an odd number"):
         keras_gen.layers.RowLSTM(2, 2)
-
-
-def test_the_picture_of_receptive_fields_shows_them(tmp_path, capsys):
-    import receptive_field
-    from PIL import Image
-
-    receptive_field.main(["--output", str(tmp_path / "x.png")])
-    found = [int(line.split()[-1]) for line in capsys.readouterr().out.splitlines()[1:6]]
-    before = receptive_field.SIDE * receptive_field.ROW + receptive_field.COLUMN
-    assert found[2] == found[4] == before > max(found[1], found[3]) and found[0] < found[1]
-    with Image.open(tmp_path / "x.png") as picture:
-        colors = dict(map(reversed, picture.convert("RGB").getcolors(1 << 16)))
-    cell = (receptive_field.CELL - 1) ** 2
-    assert colors[receptive_field.SEEN] == sum(found) * cell
-    assert colors[receptive_field.UNSEEN] == (5 * before - sum(found)) * cell
 
 
 BUGS = (
