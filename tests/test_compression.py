@@ -192,7 +192,7 @@ def test_usage_errors(vae, images, tmp_path):
         ("expected (n, H, W, C)", lambda: compress(vae, images[0])),
         ("expected float32 in [-1, 1]", lambda: compress(vae, images * 3)),
         ("expects (None, 8, 8, 1)", lambda: compress(vae, images[:, :4])),
-        ("no run, folder or .keras file", lambda: compress("nothing", images)),
+        ("no run 'nothing'", lambda: compress("nothing", images)),
         ("has no signatures", lambda: compress(3, images)),
     ):
         refused(UsageError, words, call)

@@ -276,7 +276,7 @@ def test_workers_draw_different_latents_masks_and_penalty_weights(ends):
 
 def run(code, **more):
     process = python("-c", code, **more)
-    return finished([process], 120)[0]
+    return finished([process], 300)[0]
 
 
 def test_batches_of_tf_data_that_do_not_divide_train_as_on_one_replica():

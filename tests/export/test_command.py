@@ -25,7 +25,7 @@ def one_error_line(capfd):
     ("arguments", "words"),
     [
         ([], "required"),
-        (["nothing_here"], "is not in saved_models"),
+        (["nothing_here"], "no run 'nothing_here'"),
         (["nothing_here.keras"], "does not exist"),
         (["nothing/here"], "does not exist"),
         (["dcgan", "--opset", "many"], "invalid int value: 'many'"),

@@ -112,8 +112,9 @@ def test_logits_of_zero_make_all_levels_equally_likely():
         np.testing.assert_allclose(model.log_prob(images), -nats, rtol=1e-6)
 
 
-@pytest.mark.parametrize("kind", ["onnx", pytest.param("tflite", marks=pytest.mark.slow)])
-@pytest.mark.parametrize(("levels", "shape"), [(2, (4, 4, 1)), pytest.param(3, (2, 2, 3), marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ["onnx", "tflite"])
+@pytest.mark.parametrize(("levels", "shape"), [(2, (4, 4, 1)), (3, (2, 2, 3))])
 def test_exported_files_draw_pixel_for_pixel_what_keras_draws_and_keep_what_is_known(levels, shape, kind, tmp_path):
     check_exported_files(shaken(image_shape=shape, levels=levels, binarize="threshold"), tmp_path, kind)
 
