@@ -1,7 +1,8 @@
 """What a trained model does: samples, codes, reconstructions and densities, compiled, for any number of rows."""
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -22,8 +23,18 @@ class Inference:
 
     def network(self, name: str, training: bool) -> keras.Model:
         """Returns a network by its attribute: the trained one in training, otherwise its moving average, if any."""
-        average = None if training else getattr(self, f"ema_{name}", None)
+        trained = training or self.__dict__.get("_without_averages", False)
+        average = None if trained else getattr(self, f"ema_{name}", None)
         return average if average is not None else getattr(self, name)
+
+    @contextlib.contextmanager
+    def without_averages(self) -> Iterator[None]:
+        """Lets `network` return the trained networks, whatever the mode: what a gradient is to reach."""
+        self.__dict__["_without_averages"] = True
+        try:
+            yield
+        finally:
+            del self.__dict__["_without_averages"]
 
     def sample(
         self, n: int = 1, seed: int = 0, label: int | Sequence[int] | None = None, batch_size: int = 64, **inputs: Any

@@ -81,7 +81,7 @@ class Step:
 
     def _scaled(self, player, terms, share):
         # `apply` sums gradients over replicas, so each replica's mean counts by its share of the global batch.
-        return self._optimizer_of(player).scale_loss(_total(player, terms) * share)
+        return self._optimizer_of(player).scale_loss(player.total(terms) * share)
 
     def _record(self, played, batch):
         """Adds the losses to their means, which weigh a batch by its rows; on replicas, by those that a loss saw."""
@@ -89,7 +89,7 @@ class Step:
         whole = _share(batch) if len({id(share) for *_, share in played}) > 1 else played[0][-1]
         total = 0.0
         for player, values, share in played:
-            loss, weight = _total(player, values), rows * (share / whole)
+            loss, weight = player.total(values), rows * (share / whole)
             total += loss * (share / whole)
             self._means[player.prefixed("loss")].update_state(loss, sample_weight=weight)
             for term in player.terms:
@@ -115,10 +115,6 @@ class Step:
                     average.assign(kept * average + (1 - kept) * weight)
                 else:
                     average.assign(weight)  # running statistics, which are averages already
-
-
-def _total(player, terms):
-    return tf.add_n([player.weights.get(name, 1.0) * value for name, value in terms.items()])
 
 
 def _rows(batch):
