@@ -105,7 +105,10 @@ class Step:
 
     def _follow(self):
         """Moves the averages: in the first steps faster, for they begin at weights that have learned nothing."""
-        done = tf.cast(self._optimizer_of(self.players()[-1]).iterations, tf.float32)
+        taken, optimizer = self.ema_steps, self._optimizer_of(self.players()[-1])
+        # A file of before this number holds none: then it is the optimizer's, which has counted this step already.
+        taken.assign(tf.where(taken < 0, tf.cast(optimizer.iterations, taken.dtype), taken + 1))
+        done = tf.cast(taken, tf.float32)
         decay = tf.minimum(self.ema, (1 + done) / (10 + done))
         for name in self.averaged:
             network, twin = getattr(self, name), getattr(self, f"ema_{name}")
