@@ -189,7 +189,7 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
             choice("stage", stage, self.stages)
         self.stage = stage or (self.stages[-1] if self.stages else None)
         players = self.players()
-        if self.compiled and self.ema_steps is not None and int(self.ema_steps) < 0:  # the last to know it goes
+        if self.compiled and self.ema_steps is not None and np.asarray(self.ema_steps) < 0:  # the last to know it goes
             self.ema_steps.assign(self._optimizer_of(players[-1]).iterations)
         given = {**({"optimizer": optimizer} if optimizer is not None else {}), **optimizers}
         made = optimizers_of(players, given, auto_scale_loss)
