@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_gen.errors import UsageError, near_misses
 from keras_gen.game.batch import check_labels, check_shapes, check_values
 from keras_gen.signatures.draws import sample_inputs
+from keras_gen.signatures.law import check_classes, count_of
 
 
 class Inference:
@@ -75,13 +76,15 @@ class Inference:
             Its outputs by name.
 
         Raises:
-            UsageError: no such signature, or an input that is missing, not known, or of another shape.
+            UsageError: no such signature, or an input that is missing, not known, of another shape, or no class.
         """
         signatures = self.signatures()
         if name not in signatures:
             raise UsageError(f"{type(self).__name__} has no {name!r}; {near_misses(name, signatures)}")
+        for key, value in inputs.items():
+            if count := count_of(signatures[name].meta, key):
+                check_classes(key, value, count)
         arrays = _rows_for(signatures[name].inputs, name, inputs)
-        check_labels({key: arrays[key] for key in self.conditions() if key in arrays}, self)
         call = self._compiled(name, signatures[name])
         count = len(next(iter(arrays.values())))
         parts = [

@@ -14,6 +14,7 @@ import keras_gen
 from export import onnx
 from keras_gen.callbacks import GANHealth
 from keras_gen.signatures.exported import open_file
+from keras_gen.signatures.law import count_of
 
 
 @pytest.fixture(scope="module", params=collect.rows())
@@ -136,6 +137,27 @@ def test_signatures_keep_their_contract(model):
         for value in outputs.values():
             assert value.shape[0] == 3 and np.isfinite(value).all()
         assert all(f"{name}.law" in signature.meta for name in signature.inputs) or "sample" not in signature.meta
+        for name, spec in signature.inputs.items():
+            if spec.dtype == "int32":
+                assert signature.meta[f"{name}.out_of_range"] == "clamped"
+                count = count_of(signature.meta, name)
+                for beyond, end in ((-1, 0), (count, count - 1)):
+                    asked = [
+                        signature.fn(**{**example, name: np.full_like(example[name], value)}) for value in (beyond, end)
+                    ]
+                    assert all(np.array_equal(*(one[key] for one in asked)) for key in outputs)
+
+
+def test_python_refuses_a_class_that_does_not_exist(model):
+    for called, signature in model.signatures().items():
+        for name in signature.inputs:
+            count = count_of(signature.meta, name)
+            for wrong in (-1, count, 2**32, 0.5) if count else ():
+                given = {**signature.example(2), name: np.full(signature.example(2)[name].shape, wrong)}
+                with pytest.raises(
+                    keras_gen.errors.UsageError, match=f"^{name} .* out of range; expected 0 to [^\\n]*$"
+                ):
+                    model.run(called, **given)
 
 
 def test_every_signature_exports_to_onnx_and_samples_alike(model, row, tmp_path):
