@@ -1,7 +1,9 @@
 """A model's configuration: its constructor's arguments, recorded, checked and turned into plain values and back."""
 
+import contextlib
+import contextvars
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -11,6 +13,28 @@ from keras_gen.errors import UsageError, near_misses
 
 KERAS_ARGUMENTS = ("name", "dtype", "trainable")
 HALF_PRECISIONS = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
+
+_READING = contextvars.ContextVar("reading", default=False)
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Lets constructors take what `refused` refuses: a file of an earlier version works as it did."""
+    before = _READING.set(True)
+    try:
+        yield
+    finally:
+        _READING.reset(before)
+
+
+def refused(message: str) -> None:
+    """Refuses arguments that an earlier version took and its files may hold.
+
+    Raises:
+        UsageError: with this message, unless the model is made from a configuration.
+    """
+    if not _READING.get():
+        raise UsageError(message)
 
 
 def constructor_arguments(cls: type) -> tuple[str, ...]:

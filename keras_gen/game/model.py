@@ -31,7 +31,8 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
         ema: decay per step, in [0, 1), of an exponential moving average of the networks in `averaged`; it is saved, and
             used by `sample` and the export. In step t it is (1 + t) / (10 + t) where that is less, as in TensorFlow's
             `ExponentialMovingAverage`; steps are the model's own, whatever is compiled anew. `None` keeps none.
-        seed: of all draws in training. `None` takes one from the operating system.
+        seed: of all draws in training. `None` takes one from the operating system. Initial weights are drawn by Keras,
+            from the seed of the process: call `keras.utils.set_random_seed` before, as the command line does.
         **kwargs: `name`, `dtype` (a precision policy such as `"mixed_bfloat16"`), `trainable`.
     """
 
@@ -137,7 +138,8 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
     @classmethod
     def from_config(cls, arguments: Mapping[str, Any], custom_objects: Mapping[str, type] | None = None):
         """Builds a model from `get_config()`."""
-        return cls(**{name: config.restored(value, custom_objects) for name, value in arguments.items()})
+        with config.reading():
+            return cls(**{name: config.restored(value, custom_objects) for name, value in arguments.items()})
 
     def get_build_config(self) -> None:
         """Returns nothing: the constructor builds."""
