@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_gen import distribution
+from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch, unpack
 
 
@@ -32,6 +33,12 @@ class Step:
 
     def _simultaneous(self, batch):
         """All losses on one forward pass and on the same weights, then all updates."""
+        for player in self.players():
+            if player.steps * player.replays > 1:
+                raise UsageError(
+                    f"player {player.name!r} takes {player.steps * player.replays} steps, and update = 'simultaneous' "
+                    "has one for each; set update = 'alternating'"
+                )
         return self._move(self.players(), batch)
 
     def _alternating(self, batch):
