@@ -9,6 +9,7 @@ import numpy as np
 from export.trace import Trace
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.signatures import exported
+from keras_gen.signatures.law import OUT_OF_RANGE, count_of
 
 BATCHES = (1, 3, 8)
 
@@ -47,12 +48,14 @@ def _compare(read, trace):
     batches = BATCHES if trace.batch is None else (trace.batch,)
     values = {key: [] for key in trace.outputs}
     largest, total, count = 0.0, 0.0, 0
-    for batch in batches:
-        where = f"signature {name!r} at batch {batch}"
-        example = trace.signature.example(batch)
-        expected = _keras(trace, example)
+    cases = [(f"signature {name!r} at batch {batch}", trace.signature.example(batch)) for batch in batches]
+    beyond, nearest = _beyond(trace, cases[len(cases) // 2][1])
+    if beyond:
+        cases.append((f"signature {name!r} beyond its classes, which it is to clamp", beyond))
+    for where, example in cases:
+        expected = _keras(trace, nearest if example is beyond else example)
         try:
-            found = read.run(name, **example)
+            found = read.unchecked(name, **example)
         except (UsageError, DamagedError) as error:
             raise DamagedError(f"{where}: {error}") from error
         for key, want in expected.items():
@@ -69,6 +72,8 @@ def _compare(read, trace):
                 raise DamagedError(
                     f"{where}: output {key!r} differs from Keras by {worst:.1e}; the tolerance is {trace.atol:.1e}"
                 )
+            if example is beyond:
+                continue  # the figures are of what people will ask for
             largest, total, count = max(largest, worst), total + float(error.sum()), count + error.size
             values[key].append(have.ravel())
     for key, parts in values.items():
@@ -82,6 +87,19 @@ def _compare(read, trace):
         "batches": list(batches),
         "samples": sum(batches),
     }
+
+
+def _beyond(trace, example):
+    """Returns an example with whole numbers that a clamped input does not have, and the one that it is taken for."""
+    counts = {
+        key: count_of(trace.meta, key) for key in example if trace.meta.get(f"{key}.out_of_range") == OUT_OF_RANGE
+    }
+    beyond = {key: np.array(example[key]) for key in counts}
+    for key, value in beyond.items():
+        value[::2] -= np.int32(counts[key])
+        value[1::2] += np.int32(counts[key])
+    nearest = {key: np.clip(value, 0, counts[key] - 1) for key, value in beyond.items()}
+    return ({**example, **beyond}, {**example, **nearest}) if counts else (None, None)
 
 
 def _keras(trace, example):

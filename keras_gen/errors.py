@@ -4,8 +4,12 @@ Every message is one line: the value, what was expected, the way out.
 """
 
 import difflib
+import json
 import numbers
+import os
+import sys
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 
@@ -58,3 +62,31 @@ def positive(name: str, value: int) -> int:
     if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
         raise UsageError(f"{name} is {value!r}; expected a whole number, at least 1")
     return int(value)
+
+
+def check_backend() -> None:
+    """Refuses a Keras that is set to another backend than TensorFlow: every room that imports Keras asks first.
+
+    Raises:
+        UsageError: it is, by `KERAS_BACKEND`, by Keras' own file, or since it was imported.
+    """
+    loaded = getattr(sys.modules.get("keras"), "backend", None)
+    if loaded is not None:
+        found, by = loaded.backend(), "which is imported already"
+    elif os.environ.get("KERAS_BACKEND"):
+        found, by = os.environ["KERAS_BACKEND"], "by KERAS_BACKEND"
+    else:
+        found, by = _backend_in_file(), "by its file keras.json"
+    if found != "tensorflow":
+        raise UsageError(f"Keras, {by}, has the backend {found!r}; expected TensorFlow: set KERAS_BACKEND=tensorflow")
+
+
+def _backend_in_file():
+    """Returns the backend in the file that Keras reads, where Keras looks for it."""
+    home = os.path.expanduser("~")
+    folder = os.environ.get("KERAS_HOME") or Path(home if os.access(home, os.W_OK) else "/tmp", ".keras")
+    try:
+        known = json.loads(Path(folder, "keras.json").expanduser().read_text(encoding="utf-8"))
+        return known.get("backend", "tensorflow")
+    except (OSError, ValueError, AttributeError):
+        return "tensorflow"

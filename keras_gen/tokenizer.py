@@ -84,8 +84,16 @@ class Tokenizer:
             ) from None
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """Returns the text of tokens."""
-        numbers = np.asarray(tokens, np.int64).reshape(-1)
+        """Returns the text of tokens.
+
+        Raises:
+            UsageError: one that this tokenizer does not have.
+        """
+        numbers = np.asarray(tokens).reshape(-1)
+        fits = (numbers >= 0) & (numbers < self.size) if numbers.dtype.kind in "iu" else np.zeros(numbers.shape, bool)
+        if not fits.all():
+            raise UsageError(f"token {numbers[~fits][0]} is out of range; expected whole numbers, 0 to {self.size - 1}")
+        numbers = numbers.astype(np.int64)
         if self._pairs is not None:
             return self._pairs.decode(numbers.tolist(), skip_special_tokens=False)
         return "".join(self._characters[numbers])

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 
 from keras_gen import distribution
-from keras_gen.callbacks.state import checkpoints, difference, optimizer_names, packed, read, state_of
+from keras_gen.callbacks.state import checkpoints, completed, difference, optimizer_names, packed, read, state_of
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.files import writing
 from keras_gen.game.keeper import Keeper
@@ -98,6 +98,7 @@ class Checkpoint(Keeper, keras.callbacks.Callback):
 
     def _assign(self, model, path, state, arrays):
         variables = state_of(model)
+        arrays = completed(arrays, variables)
         wrong = difference(state, arrays, model, variables)
         if wrong:
             raise UsageError(f"{writing.shown(path)} holds {wrong}; train the same model, or give another folder")

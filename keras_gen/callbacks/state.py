@@ -25,10 +25,18 @@ def state_of(model: keras.Model) -> dict[str, Any]:
         name = player.prefixed("optimizer")
         for index, variable in enumerate(getattr(model, name).variables):
             named[f"{name}/{index}"] = variable
+    if model.ema_steps is not None:
+        named["ema_steps"] = model.ema_steps
     for metric in model.metrics:
         for index, variable in enumerate(metric.variables):
             named[f"metric/{metric.name}/{index}"] = variable
     return named
+
+
+def completed(arrays: Mapping[str, np.ndarray], variables: Mapping[str, Any]) -> dict[str, np.ndarray]:
+    """Returns a checkpoint's arrays with what earlier versions did not write: the steps of the moving averages."""
+    missing = {"ema_steps": np.asarray(-1, np.int32)} if "ema_steps" in variables else {}  # as the optimizer counts
+    return {**missing, **arrays}
 
 
 def optimizer_names(model: keras.Model) -> dict[str, str]:

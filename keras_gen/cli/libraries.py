@@ -4,6 +4,7 @@ import logging
 import sys
 
 from keras_gen import terminal
+from keras_gen.errors import check_backend
 
 SAID = "loading TensorFlow ..."
 
@@ -14,7 +15,11 @@ def start(debug: bool = False, told: bool = False) -> None:
     Args:
         debug: let the libraries' messages through.
         told: say it elsewhere, too, as one line of a log.
+
+    Raises:
+        UsageError: Keras has another backend.
     """
+    check_backend()
     there = "tensorflow" in sys.modules  # a program of its own has loaded it
     erased = sys.stderr.isatty() and not debug and not there
     if erased or told and not there:

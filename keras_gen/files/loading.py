@@ -5,10 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import keras
-
 from keras_gen import registry
-from keras_gen.errors import DamagedError
+from keras_gen.errors import DamagedError, check_backend
 from keras_gen.files import archive, writing
 from keras_gen.files.runs import find_model
 
@@ -27,9 +25,12 @@ def load(source: str | Path, custom_objects: Mapping[str, type] | None = None) -
         The model, compiled as it was saved.
 
     Raises:
-        UsageError: there is no such run or file.
+        UsageError: there is no such run or file, or Keras has another backend.
         DamagedError: the file is damaged, or holds a class that is not allowed.
     """
+    check_backend()
+    import keras
+
     path = find_model(source)
     config = archive.check(path, custom_objects=custom_objects)
     module = registry.classes().get(config["class_name"])

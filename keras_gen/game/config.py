@@ -1,7 +1,9 @@
 """A model's configuration: its constructor's arguments, recorded, checked and turned into plain values and back."""
 
+import contextlib
+import contextvars
 import inspect
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import keras
@@ -11,6 +13,28 @@ from keras_gen.errors import UsageError, near_misses
 
 KERAS_ARGUMENTS = ("name", "dtype", "trainable")
 HALF_PRECISIONS = ("mixed_float16", "mixed_bfloat16", "float16", "bfloat16")
+
+_READING = contextvars.ContextVar("reading", default=False)
+
+
+@contextlib.contextmanager
+def reading() -> Iterator[None]:
+    """Lets constructors take what `refused` refuses: a file of an earlier version works as it did."""
+    before = _READING.set(True)
+    try:
+        yield
+    finally:
+        _READING.reset(before)
+
+
+def refused(message: str) -> None:
+    """Refuses arguments that an earlier version took and its files may hold.
+
+    Raises:
+        UsageError: with this message, unless the model is made from a configuration.
+    """
+    if not _READING.get():
+        raise UsageError(message)
 
 
 def constructor_arguments(cls: type) -> tuple[str, ...]:
@@ -35,18 +59,41 @@ def recorded(cls: type, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any
     """Returns the arguments of a constructor's call by name.
 
     Raises:
-        UsageError: an argument that the constructor does not have; the message names the near misses.
+        UsageError: an argument that the constructor does not have, where the message names the near misses; more
+            arguments by position than it takes; or a network in place of another argument.
     """
     known = constructor_arguments(cls)
     for word in kwargs:
         if word not in known:
             raise UsageError(f"{cls.__name__} has no argument {word!r}; {near_misses(word, known)}")
     signature = inspect.signature(cls.__init__)
-    given = dict(signature.bind_partial(None, *args, **kwargs).arguments)
+    try:
+        given = dict(signature.bind_partial(None, *args, **kwargs).arguments)
+    except TypeError as error:
+        raise UsageError(f"{cls.__name__} cannot take this: {error}; {_by_name(cls)}") from None
     rest = next((p.name for p in signature.parameters.values() if p.kind is p.VAR_KEYWORD), None)
     extra = given.pop(rest, {})
     given.pop(next(iter(signature.parameters)))
-    return {**given, **extra}
+    given |= extra
+    usual = {p.name: p.default for p in reversed(list(_parameters(cls)))}
+    for name, value in given.items():
+        wanted = usual.get(name)
+        if isinstance(value, keras.Layer) and not (wanted in (None, inspect.Parameter.empty) or callable(wanted)):
+            raise UsageError(f"{cls.__name__} was given the network {value.name!r} as {name}; {_by_name(cls)}")
+    return given
+
+
+def _parameters(cls):
+    """Yields the parameters of a model's constructor and of those it inherits, the nearest first."""
+    for base in cls.__mro__[: cls.__mro__.index(keras.Model)]:
+        yield from list(inspect.signature(base.__init__).parameters.values())[1:]
+
+
+def _by_name(cls):
+    """Returns how networks are given, in words."""
+    known = constructor_arguments(cls)
+    takes = dict.fromkeys(p.name for p in _parameters(cls) if p.name in known and "Model" in str(p.annotation))
+    return "give networks by name: " + ", ".join(f"{name}=" for name in takes) if takes else "give arguments by name"
 
 
 def plain(value: Any) -> Any:

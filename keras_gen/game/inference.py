@@ -1,7 +1,8 @@
 """What a trained model does: samples, codes, reconstructions and densities, compiled, for any number of rows."""
 
+import contextlib
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -11,6 +12,7 @@ import tensorflow as tf
 from keras_gen.errors import UsageError, near_misses
 from keras_gen.game.batch import check_labels, check_shapes, check_values
 from keras_gen.signatures.draws import sample_inputs
+from keras_gen.signatures.law import check_classes, count_of
 
 
 class Inference:
@@ -22,8 +24,18 @@ class Inference:
 
     def network(self, name: str, training: bool) -> keras.Model:
         """Returns a network by its attribute: the trained one in training, otherwise its moving average, if any."""
-        average = None if training else getattr(self, f"ema_{name}", None)
+        trained = training or self.__dict__.get("_without_averages", False)
+        average = None if trained else getattr(self, f"ema_{name}", None)
         return average if average is not None else getattr(self, name)
+
+    @contextlib.contextmanager
+    def without_averages(self) -> Iterator[None]:
+        """Lets `network` return the trained networks, whatever the mode: what a gradient is to reach."""
+        self.__dict__["_without_averages"] = True
+        try:
+            yield
+        finally:
+            del self.__dict__["_without_averages"]
 
     def sample(
         self, n: int = 1, seed: int = 0, label: int | Sequence[int] | None = None, batch_size: int = 64, **inputs: Any
@@ -64,13 +76,15 @@ class Inference:
             Its outputs by name.
 
         Raises:
-            UsageError: no such signature, or an input that is missing, not known, or of another shape.
+            UsageError: no such signature, or an input that is missing, not known, of another shape, or no class.
         """
         signatures = self.signatures()
         if name not in signatures:
             raise UsageError(f"{type(self).__name__} has no {name!r}; {near_misses(name, signatures)}")
+        for key, value in inputs.items():
+            if count := count_of(signatures[name].meta, key):
+                check_classes(key, value, count)
         arrays = _rows_for(signatures[name].inputs, name, inputs)
-        check_labels({key: arrays[key] for key in self.conditions() if key in arrays}, self)
         call = self._compiled(name, signatures[name])
         count = len(next(iter(arrays.values())))
         parts = [

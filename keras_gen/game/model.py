@@ -30,8 +30,9 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
     Args:
         ema: decay per step, in [0, 1), of an exponential moving average of the networks in `averaged`; it is saved, and
             used by `sample` and the export. In step t it is (1 + t) / (10 + t) where that is less, as in TensorFlow's
-            `ExponentialMovingAverage`. `None` keeps none.
-        seed: of all draws in training. `None` takes one from the operating system.
+            `ExponentialMovingAverage`; steps are the model's own, whatever is compiled anew. `None` keeps none.
+        seed: of all draws in training. `None` takes one from the operating system. Initial weights are drawn by Keras,
+            from the seed of the process: call `keras.utils.set_random_seed` before, as the command line does.
         **kwargs: `name`, `dtype` (a precision policy such as `"mixed_bfloat16"`), `trainable`.
     """
 
@@ -44,6 +45,7 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
     num_classes: int | None = None  # of a variant whose networks see the label, too
     stages: tuple[str, ...] = ()  # phases of training in their order, where there are several: each has players()
     stage: str | None = None  # which is trained now
+    ema_steps: Any = None  # variable: steps that the moving averages have followed; -1 is as many as the optimizer's
 
     def __new__(cls, *args: Any, **kwargs: Any):
         """Records the constructor's arguments: they are the model's configuration."""
@@ -110,6 +112,8 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
         for name in self.averaged if self.ema is not None else ():
             if hasattr(self, name) and not hasattr(self, f"ema_{name}"):
                 setattr(self, f"ema_{name}", _copy(getattr(self, name), name))
+        if self.ema is not None and self.ema_steps is None:
+            self.__dict__["ema_steps"] = _count()  # past Keras' tracking: it is none of the weights
         for index, generator in enumerate(adopt(self)):
             # Layers without a seed of their own have one of the process: draw it from the model's.
             if self.seed is not None and generator._initial_seed is None and id(generator) not in self._reseeded:
@@ -134,7 +138,8 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
     @classmethod
     def from_config(cls, arguments: Mapping[str, Any], custom_objects: Mapping[str, type] | None = None):
         """Builds a model from `get_config()`."""
-        return cls(**{name: config.restored(value, custom_objects) for name, value in arguments.items()})
+        with config.reading():
+            return cls(**{name: config.restored(value, custom_objects) for name, value in arguments.items()})
 
     def get_build_config(self) -> None:
         """Returns nothing: the constructor builds."""
@@ -186,6 +191,8 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
             choice("stage", stage, self.stages)
         self.stage = stage or (self.stages[-1] if self.stages else None)
         players = self.players()
+        if self.compiled and self.ema_steps is not None and np.asarray(self.ema_steps) < 0:  # the last to know it goes
+            self.ema_steps.assign(self._optimizer_of(players[-1]).iterations)
         given = {**({"optimizer": optimizer} if optimizer is not None else {}), **optimizers}
         made = optimizers_of(players, given, auto_scale_loss)
         settings = {"jit_compile": jit_compile, "auto_scale_loss": auto_scale_loss, "run_eagerly": run_eagerly}
@@ -260,6 +267,8 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
         for index, generator in enumerate(adopt(self)):
             store[f"seed_{index}"] = np.asarray(generator.state)
         store["epochs_served"] = np.asarray(self._epochs_served)
+        if self.ema_steps is not None:
+            store["ema_steps"] = np.asarray(self.ema_steps)
 
     def load_own_variables(self, store: Any) -> None:
         """Reads what `save_own_variables` wrote."""
@@ -267,6 +276,8 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
         for index, generator in enumerate(adopt(self)):
             generator.state.assign(np.asarray(store[f"seed_{index}"]))
         self.__dict__["_epochs_served"] = int(np.asarray(store["epochs_served"]))
+        if self.ema_steps is not None:
+            self.ema_steps.assign(np.asarray(store["ema_steps"]) if "ema_steps" in store.keys() else -1)
 
 
 def _shared(networks):
@@ -277,6 +288,11 @@ def _shared(networks):
             if owner.setdefault(id(variable), network) is not network:
                 return variable.path
     return None
+
+
+def _count():
+    """Returns a variable that counts steps, one for all replicas."""
+    return keras.Variable(0, dtype="int32", trainable=False, aggregation="only_first_replica", name="ema_steps")
 
 
 def _copy(network, name):

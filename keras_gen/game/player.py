@@ -39,6 +39,10 @@ class Player(NamedTuple):
         """Returns `d_word`, or `word` for the player without a name."""
         return f"{self.name}_{word}" if self.name else word
 
+    def total(self, terms: Mapping[str, Any]) -> Any:
+        """Returns the weighted sum of terms of the loss."""
+        return tf.add_n([self.weights.get(name, 1.0) * value for name, value in terms.items()])
+
     @property
     def variables(self) -> list:
         """The trainable variables of the player's networks, each once."""

@@ -5,6 +5,7 @@ from typing import Any
 import tensorflow as tf
 
 from keras_gen import distribution
+from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch, unpack
 
 
@@ -32,6 +33,12 @@ class Step:
 
     def _simultaneous(self, batch):
         """All losses on one forward pass and on the same weights, then all updates."""
+        for player in self.players():
+            if player.steps * player.replays > 1:
+                raise UsageError(
+                    f"player {player.name!r} takes {player.steps * player.replays} steps, and update = 'simultaneous' "
+                    "has one for each; set update = 'alternating'"
+                )
         return self._move(self.players(), batch)
 
     def _alternating(self, batch):
@@ -81,7 +88,7 @@ class Step:
 
     def _scaled(self, player, terms, share):
         # `apply` sums gradients over replicas, so each replica's mean counts by its share of the global batch.
-        return self._optimizer_of(player).scale_loss(_total(player, terms) * share)
+        return self._optimizer_of(player).scale_loss(player.total(terms) * share)
 
     def _record(self, played, batch):
         """Adds the losses to their means, which weigh a batch by its rows; on replicas, by those that a loss saw."""
@@ -89,7 +96,7 @@ class Step:
         whole = _share(batch) if len({id(share) for *_, share in played}) > 1 else played[0][-1]
         total = 0.0
         for player, values, share in played:
-            loss, weight = _total(player, values), rows * (share / whole)
+            loss, weight = player.total(values), rows * (share / whole)
             total += loss * (share / whole)
             self._means[player.prefixed("loss")].update_state(loss, sample_weight=weight)
             for term in player.terms:
@@ -105,7 +112,10 @@ class Step:
 
     def _follow(self):
         """Moves the averages: in the first steps faster, for they begin at weights that have learned nothing."""
-        done = tf.cast(self._optimizer_of(self.players()[-1]).iterations, tf.float32)
+        taken, optimizer = self.ema_steps, self._optimizer_of(self.players()[-1])
+        # A file of before this number holds none: then it is the optimizer's, which has counted this step already.
+        taken.assign(tf.where(taken < 0, tf.cast(optimizer.iterations, taken.dtype), taken + 1))
+        done = tf.cast(taken, tf.float32)
         decay = tf.minimum(self.ema, (1 + done) / (10 + done))
         for name in self.averaged:
             network, twin = getattr(self, name), getattr(self, f"ema_{name}")
@@ -115,10 +125,6 @@ class Step:
                     average.assign(kept * average + (1 - kept) * weight)
                 else:
                     average.assign(weight)  # running statistics, which are averages already
-
-
-def _total(player, terms):
-    return tf.add_n([player.weights.get(name, 1.0) * value for name, value in terms.items()])
 
 
 def _rows(batch):

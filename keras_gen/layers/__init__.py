@@ -1,5 +1,9 @@
 """Layers that Keras does not have."""
 
+from keras_gen.errors import check_backend
+
+check_backend()
+
 from keras_gen.layers.attention import CausalSelfAttention, Positions, TransformerBlock
 from keras_gen.layers.codebook import Codebook
 from keras_gen.layers.conditional import ConditionalBatchNormalization

@@ -1,5 +1,9 @@
 """How good samples are: plain functions on arrays, and judges that turn images into features and labels."""
 
+from keras_gen.errors import check_backend
+
+check_backend()
+
 from keras_gen.metrics.better import BETTER, better
 from keras_gen.metrics.codes import linear_probe, nearest_neighbors, pca_error
 from keras_gen.metrics.compare import Rung, compare, ladder

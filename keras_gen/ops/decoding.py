@@ -104,7 +104,7 @@ def likeliest(
     seen: np.ndarray,
     length: int,
 ) -> np.ndarray:
-    """Finds the likeliest rows by a beam search.
+    """Finds the likeliest rows by a beam search, all different: fewer than beams where there are no more.
 
     Args:
         step: (tokens int32 (B,), place, state) to the logits (B, V) of what follows, and the state after them.
@@ -113,7 +113,7 @@ def likeliest(
         length: of the rows in the end.
 
     Returns:
-        int32 (B, length), the likeliest first.
+        int32 (at most B, length), the likeliest first.
     """
     given, beams = seen.shape[1], len(seen)
     score = np.where(np.arange(beams) > 0, -np.inf, 0.0)  # they are one at first
@@ -126,4 +126,4 @@ def likeliest(
         parent, token = np.unravel_index(best, total.shape)
         score, seen = total[parent, token], np.concatenate([seen[parent], token[:, None].astype(np.int32)], axis=1)
         state = tf.nest.map_structure(lambda part, parent=parent: tf.gather(part, parent), state)
-    return seen
+    return seen[np.isfinite(score)]  # the rest are repetitions

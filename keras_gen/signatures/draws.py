@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_gen.errors import UsageError, near_misses
-from keras_gen.signatures.law import Law, law_of
+from keras_gen.signatures.law import Law, check_classes, law_of
 
 __all__ = ["Law", "example_inputs", "sample_inputs"]
 
@@ -54,8 +54,8 @@ def sample_inputs(
 def _given(name, value, drawn, classes):
     """Returns a value in the place, the shape and the type of one that was drawn."""
     array = np.asarray(value)
-    if classes and (array.dtype.kind not in "iu" or array.min() < 0 or array.max() >= classes):
-        raise UsageError(f"{name} {value} is out of range; expected 0 to {classes - 1}")
+    if classes:
+        check_classes(name, array, classes)
     try:
         return np.broadcast_to(array.astype(drawn.dtype), drawn.shape).copy()
     except ValueError:

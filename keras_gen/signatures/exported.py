@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from keras_gen.errors import DamagedError, UsageError, near_misses
 from keras_gen.files import writing
 from keras_gen.signatures import draws
+from keras_gen.signatures.law import check_classes, count_of
 
 Tensors = dict[str, np.ndarray]
 Specs = dict[str, tuple[tuple[int | None, ...], np.dtype]]
@@ -94,8 +95,22 @@ class Exported:
             Output name to array.
 
         Raises:
-            UsageError: an input is missing, not known, or of another shape or type.
+            UsageError: an input is missing, not known, of another shape or type, or a class that there is not.
             DamagedError: the runtime cannot run the file.
+        """
+        graph = self._graph(signature)
+        for name, (_, dtype) in graph.inputs.items():
+            count = count_of(graph.meta, name) if dtype.kind in "iu" else 0
+            if count and name in inputs:
+                check_classes(name, inputs[name], count)
+        return self.unchecked(signature, **inputs)
+
+    def unchecked(self, signature: str, **inputs: Any) -> Tensors:
+        """Runs a signature as `run`, and as any other program would: classes that do not exist are not refused.
+
+        Args:
+            signature: one of `signatures`.
+            **inputs: arrays by name, batch first.
         """
         graph = self._graph(signature)
         arrays = self._checked(signature, graph, inputs)

@@ -1,7 +1,9 @@
 """The distribution of an input, as the metadata of a signature and of its file name it."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -99,3 +101,34 @@ def law_of(meta: Mapping[str, str], name: str) -> Law | None:
 def metadata(laws: Mapping[str, Law | str]) -> dict[str, str]:
     """Returns the metadata of inputs with these distributions; their text is a file format."""
     return {f"{name}.law": str(law) for name, law in laws.items()}
+
+
+OUT_OF_RANGE = "clamped"  # what a signature, and so a file, does with a whole number that its input does not have
+
+
+def count_of(meta: Mapping[str, str], name: str) -> int:
+    """Returns K where an input's distribution is `"classes K"` or its range `"0 to K - 1"`, otherwise 0."""
+    text = meta.get(f"{name}.law", "")
+    ends = re.fullmatch(r"0 to (\d+)", meta.get(f"{name}.range", ""))
+    return Law.parse(text).classes if text.startswith("classes") else int(ends[1]) + 1 if ends else 0
+
+
+def check_classes(name: str, value: Any, count: int) -> None:
+    """Refuses what is none of the classes, tokens or positions that there are.
+
+    Args:
+        name: of the input.
+        value: one or many.
+        count: how many there are, from 0 on.
+
+    Raises:
+        UsageError: one is out of range, or no whole number; the message names the first.
+    """
+    array = np.asarray(value)
+    if not array.size:
+        return
+    if array.dtype.kind not in "iu":
+        raise UsageError(f"{name} {array.flat[0]} is out of range; expected 0 to {count - 1}, in whole numbers")
+    wrong = array[(array < 0) | (array >= count)]
+    if wrong.size:
+        raise UsageError(f"{name} {wrong.flat[0]} is out of range; expected 0 to {count - 1}")

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Any, NamedTuple
 
 from keras_gen.signatures.draws import example_inputs
-from keras_gen.signatures.law import law_of
+from keras_gen.signatures.law import OUT_OF_RANGE, count_of
 
 
 class Signature(NamedTuple):
@@ -21,7 +21,8 @@ class Signature(NamedTuple):
         meta: string to string. `"<input>.law"` says how an input is drawn (`keras_gen.draws`): `"normal"`,
             `"uniform"`, `"classes 10"` or `"constant 1"`. `"sample"` names the output that is a sample; a signature
             without it is not a sampler. `"<tensor>.range"`, `"<tensor>.layout"` and `"<tensor>.classes"` (names, comma
-            separated) describe tensors.
+            separated) describe tensors. `"<input>.out_of_range"` is `"clamped"` where a class that does not exist is
+            taken for the nearest that does; `sample` and `run` refuse it.
         static_batch: the batch dimension is fixed when the file is made (recurrent networks on TFLite).
         atol: largest absolute difference from Keras that an exported file may show.
     """
@@ -39,15 +40,32 @@ def signature(
 ) -> Signature:
     """Makes a signature whose types and examples follow from the distributions in its `meta`.
 
+    Inputs of classes, tokens or positions are clamped to those that exist: without, each runtime would do something
+    else. The metadata say so.
+
     Args:
         fn: as for `Signature`.
-        shapes: input name to shape, batch first. An input of classes is int32, all others are float32.
+        shapes: input name to shape, batch first. An input of classes, or of the range `"0 to N"`, is int32, all others
+            are float32.
         meta: as for `Signature`. Examples of an input without a law, an image, are uniform on [-1, 1].
         **more: of `Signature`.
     """
     import tensorflow as tf
 
-    laws = {name: law_of(meta, name) for name in shapes}
-    types = {name: tf.int32 if law and law.classes else tf.float32 for name, law in laws.items()}
+    counts = {name: count_of(meta, name) for name in shapes}
+    counts = {name: count for name, count in counts.items() if count}
+    types = {name: tf.int32 if name in counts else tf.float32 for name in shapes}
     inputs = {name: tf.TensorSpec(shape, types[name]) for name, shape in shapes.items()}
+    if counts:
+        fn, meta = partial(_clamped, fn, counts), {**meta, **{f"{name}.out_of_range": OUT_OF_RANGE for name in counts}}
     return Signature(fn, inputs, partial(example_inputs, shapes, meta), meta, **more)
+
+
+def _clamped(fn, counts, **inputs):
+    """Calls a function with whole numbers that exist."""
+    import tensorflow as tf
+
+    for name, count in counts.items():
+        number = tf.convert_to_tensor(inputs[name], tf.int32)
+        inputs[name] = tf.clip_by_value(number, 0, count - 1)
+    return fn(**inputs)

@@ -10,7 +10,7 @@ from planted import Bug
 from tiny import difference, everything, make, real_digits
 
 from keras_gen.callbacks import Checkpoint, checkpoints
-from keras_gen.callbacks.state import read
+from keras_gen.callbacks.state import packed, read
 from keras_gen.errors import DamagedError, UsageError
 
 IMAGES = real_digits(40)[0]
@@ -192,6 +192,24 @@ def test_many_steps_in_one_call_resume_exactly(tmp_path):
     fit(many(), saver(tmp_path, every_steps=2), Stop(at=5))
     fit(resumed, saver(tmp_path))
     assert difference(everything(whole), everything(resumed)) == 0
+
+
+@pytest.mark.parametrize("written", [True, False], ids=["steps of averages", "none, as before"])
+def test_the_warm_up_of_averages_is_in_a_checkpoint(tmp_path, written):
+    def model():
+        return make("gan-injected", ema=0.99)
+
+    whole = model()
+    fit(whole)
+    fit(model(), saver(tmp_path), epochs=1)
+    if not written:
+        state, arrays = read(checkpoints(tmp_path)[-1])
+        assert arrays.pop("ema_steps") == 5
+        checkpoints(tmp_path)[-1].write_bytes(packed(state, arrays))
+    resumed = model()
+    fit(resumed, saver(tmp_path))
+    assert difference(everything(whole), everything(resumed)) == 0
+    assert int(resumed.ema_steps) == 10
 
 
 def test_it_saves_by_the_clock(tmp_path):

@@ -85,6 +85,39 @@ def test_a_discriminator_at_zero():
     assert not critic.failures
 
 
+def test_further_terms_count_by_their_weights_in_the_gradient_and_not_as_the_game():
+    def looked(weight, class_loss):
+        keras.utils.set_random_seed(0)
+        model = keras_gen.ACGAN(
+            image_shape=(8, 8, 1), latent_dim=4, architecture="mlp", hidden=(16,), class_weight=weight, seed=0
+        )
+        health = GANHealth(IMAGES, n=8)
+        health.set_model(model)
+        health.look({"d_loss": 0.001 + weight * class_loss, "d_class": class_loss, "g_loss": 1.0})
+        return health.history[0]["gradient"], health.failures
+
+    with pytest.warns(UserWarning, match="discriminator at zero"):
+        heavy, failures = looked(100.0, 2.0)
+    assert failures == {"discriminator_at_zero"}
+    with pytest.warns(UserWarning, match="discriminator at zero"):
+        assert looked(1.0, 2.0)[0] < 0.1 * heavy
+
+
+def test_a_look_that_fails_leaves_the_random_state_and_the_averages_as_they_were():
+    class Broken(keras_gen.GAN):
+        def generator_terms(self, batch, training):
+            raise RuntimeError("broken")
+
+    model = Broken(image_shape=(8, 8, 1), latent_dim=4, hidden=(16,), seed=0, ema=0.9)
+    before = np.asarray(model.test_seed_generator.state)
+    health = GANHealth(IMAGES)
+    health.set_model(model)
+    with pytest.raises(RuntimeError, match="broken"):
+        health.look({"d_loss": 1.0})
+    assert np.array_equal(before, model.test_seed_generator.state)
+    assert model.inference("generator") is model.ema_generator
+
+
 def test_nan():
     health = GANHealth(every=1)
     health.set_model(game())

@@ -5,13 +5,16 @@ compile it. So each test takes the model as the former one left it.
 """
 
 import collect
+import keras
 import numpy as np
 import pytest
 from tiny import batch_for, difference, everything, make, weights
 
 import keras_gen
 from export import onnx
+from keras_gen.callbacks import GANHealth
 from keras_gen.signatures.exported import open_file
+from keras_gen.signatures.law import count_of
 
 
 def rows(slow):
@@ -105,6 +108,37 @@ def test_evaluate_draws_the_same_numbers_every_time_and_moves_nothing(model):
     assert difference(before, after) == 0
 
 
+def test_health_looks_at_every_game_and_what_it_measures_changes(model):
+    batch = batch_for(model)
+    health = GANHealth(batch.get("image"), every=1, n=8, gradient=0, diversity=0)
+    if model.players()[0].name == "":
+        with pytest.raises(keras_gen.errors.UsageError, match="'g', which .* has not; leave it out"):
+            model.fit(batch, batch_size=8, verbose=0, callbacks=[health])
+        return
+    model.fit(batch, batch_size=8, verbose=0, callbacks=[health])
+    assert len(health.history) == 2 and not health.failures
+    for name in ("gradient", "diversity", "distinct", "d_loss"):
+        first, second = (look[name] for look in health.history)
+        assert 0 < abs(first) < np.inf and first != second, name
+
+
+def test_health_measures_the_trained_networks_and_not_their_averages(model, row):
+    if model.players()[0].name == "":
+        return
+    gradients = []
+    for more in ({"ema": None}, {"ema": 0.9}):  # of the same weights
+        one = make(row, compiled=False, **more)
+        health = GANHealth(batch_for(one)["image"], n=8, gradient=0)
+        one.update, one.d_optimizer = "alternating", keras.optimizers.SGD()
+        health.set_model(one)
+        for name in one.averaged if one.ema else ():
+            average = getattr(one, f"ema_{name}")
+            average.set_weights([0 * weight for weight in average.get_weights()])
+        health.look({"d_loss": 1.0})
+        gradients.append(health.history[0]["gradient"])
+    assert gradients[0] == pytest.approx(gradients[1], rel=1e-5) and gradients[0] > 0
+
+
 def test_signatures_keep_their_contract(model):
     for signature in model.signatures().values():
         example = signature.example(3)
@@ -114,6 +148,27 @@ def test_signatures_keep_their_contract(model):
         for value in outputs.values():
             assert value.shape[0] == 3 and np.isfinite(value).all()
         assert all(f"{name}.law" in signature.meta for name in signature.inputs) or "sample" not in signature.meta
+        for name, spec in signature.inputs.items():
+            if spec.dtype == "int32":
+                assert signature.meta[f"{name}.out_of_range"] == "clamped"
+                count = count_of(signature.meta, name)
+                for beyond, end in ((-1, 0), (count, count - 1)):
+                    asked = [
+                        signature.fn(**{**example, name: np.full_like(example[name], value)}) for value in (beyond, end)
+                    ]
+                    assert all(np.array_equal(*(one[key] for one in asked)) for key in outputs)
+
+
+def test_python_refuses_a_class_that_does_not_exist(model):
+    for called, signature in model.signatures().items():
+        for name in signature.inputs:
+            count = count_of(signature.meta, name)
+            for wrong in (-1, count, 2**32, 0.5) if count else ():
+                given = {**signature.example(2), name: np.full(signature.example(2)[name].shape, wrong)}
+                with pytest.raises(
+                    keras_gen.errors.UsageError, match=f"^{name} .* out of range; expected 0 to [^\\n]*$"
+                ):
+                    model.run(called, **given)
 
 
 @FIRST_OF_A_MODEL

@@ -51,6 +51,17 @@ def test_bytes_know_every_character_and_characters_say_which_they_do_not():
             Tokenizer.learned(*arguments)
 
 
+@pytest.mark.parametrize("kind", ["characters", "bpe"])
+@pytest.mark.parametrize("wrong", [[-1], [0, 10_000], [0.5], [[0, -7]]], ids=str)
+def test_a_token_that_does_not_exist_is_refused_and_not_counted_from_the_end(kind, wrong):
+    tokenizer = Tokenizer.learned("to be or not to be", kind, 300)
+    with pytest.raises(
+        UsageError, match=rf"^token \S+ is out of range; expected whole numbers, 0 to {tokenizer.size - 1}$"
+    ):
+        tokenizer.decode(wrong)
+    assert tokenizer.decode([]) == ""
+
+
 def test_windows_are_rows_of_the_sequence_each_once_in_a_pass():
     token = np.arange(23)
     every = Windows(token, 5)

@@ -17,7 +17,7 @@ import export.onnx
 import export.tflite
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.signatures import exported
-from keras_gen.signatures.signature import Signature
+from keras_gen.signatures.signature import Signature, signature
 
 ROOT = Path(__file__).parents[2]
 WRITER = """
@@ -203,6 +203,45 @@ def test_a_signature_may_ask_for_a_static_batch_and_scalars_are_shared(kind, tmp
     outputs = read.run("generate", latent=latent, power=2.0)
     assert np.array_equal(outputs["image"], 2 * latent)
     assert outputs["total"].tolist() == [4, 4, 4]
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_class_that_does_not_exist_is_clamped_alike_everywhere_and_refused_in_python(kind, tmp_path):
+    import tensorflow as tf
+
+    table = np.float32([[1, 2], [3, 4], [5, 6]])
+
+    def of_class(label, latent):
+        return {"image": tf.gather(tf.constant(table), label) + tf.one_hot(label, 2) + latent}
+
+    meta = {"sample": "image", "label.law": "classes 3", "latent.law": "normal"}
+    made = signature(of_class, {"label": (None,), "latent": (None, 2)}, meta)
+    export, file = FORMATS[kind]
+    export(Stub(generate=made), tmp_path)
+    read = exported.open_file(tmp_path / file)
+    assert read.meta("generate")["label.out_of_range"] == "clamped"
+    asked, latent = np.int32([-(2**31), -1, 3, 2**31 - 1]), np.zeros((4, 2), np.float32)
+    there = of_class(np.int32([0, 0, 2, 2]), latent)["image"]
+    np.testing.assert_array_equal(made.fn(label=asked, latent=latent)["image"], there)
+    np.testing.assert_array_equal(read.unchecked("generate", label=asked, latent=latent)["image"], there)
+    for wrong in (asked, asked[2:], np.int64([0, 2**32])):
+        with pytest.raises(UsageError, match="label -?[0-9]+ is out of range; expected 0 to 2"):
+            read.run("generate", label=wrong, latent=latent[: len(wrong)])
+    with pytest.raises(UsageError, match="label 3 is out of range; expected 0 to 2"):
+        read.sample(2, label=3)
+
+
+@pytest.mark.parametrize("kind", FORMATS)
+def test_a_file_that_does_not_clamp_as_it_says_does_not_pass(kind, tmp_path):
+    import tensorflow as tf
+
+    def of_class(label):
+        return {"image": tf.one_hot(label, 3)}
+
+    plain = signature(of_class, {"label": (None,)}, {"label.law": "classes 3"})._replace(fn=of_class)
+    with pytest.raises(DamagedError, match="beyond its classes, which it is to clamp: output 'image' differs"):
+        FORMATS[kind][0](Stub(generate=plain), tmp_path)
+    assert not list(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("kind", FORMATS)

@@ -130,6 +130,44 @@ def test_moving_average_is_the_geometric_sum():
     )
 
 
+def averaged(model, steps, first):
+    """Takes steps, and returns the average that the decays of these steps, counted from the first, must give."""
+    average = float(model.ema_generator.weights[0].numpy().item())
+    for done in range(first, first + steps):
+        step(model)
+        decay = min(model.ema, (1 + done) / (10 + done))
+        average = decay * average + (1 - decay) * moved(model)[0]
+    return average
+
+
+def average_of(model):
+    return pytest.approx(float(model.ema_generator.weights[0].numpy().item()), abs=1e-6)
+
+
+def test_the_warm_up_of_an_average_goes_on_after_another_compile_and_after_a_file(tmp_path):
+    model = game(ema=0.9)
+    assert averaged(model, 6, first=1) == average_of(model)
+    model.compile()
+    assert averaged(model, 3, first=7) == average_of(model)
+    model.save(tmp_path / "m.keras")
+    again = keras_gen.load(tmp_path / "m.keras", custom_objects={"OneWeight": OneWeight})
+    again.compile()
+    assert averaged(again, 3, first=10) == average_of(again)
+
+
+@pytest.mark.parametrize("compiled_anew", [False, True])
+def test_a_file_without_the_steps_of_the_averages_has_those_of_its_optimizer(compiled_anew):
+    model, store = game(ema=0.9), {}
+    averaged(model, 6, first=1)
+    model.save_own_variables(store)
+    del store["ema_steps"]
+    model.load_own_variables(store)
+    if compiled_anew:
+        model.compile()
+    assert averaged(model, 3, first=7) == average_of(model)
+    assert int(model.ema_steps) == 9
+
+
 @pytest.mark.parametrize("rows", [64, 75], ids=["full calls", "a rest"])
 def test_steps_per_execution_gives_the_same_weights(digits, rows):
     results = []

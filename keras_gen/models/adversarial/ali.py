@@ -49,6 +49,7 @@ class ALI(BiGAN):
 
     def __init__(
         self,
+        *,
         encoder: keras.Model | None = None,
         latent_dim: int = 64,
         architecture: str = "conv",
@@ -60,7 +61,7 @@ class ALI(BiGAN):
         **kwargs: Any,
     ):
         made = {"architecture": architecture, "hidden": hidden, "width": width, "norm": norm}
-        super().__init__(encoder, latent_dim, dropout=dropout, latent=latent, **made, **kwargs)
+        super().__init__(encoder=encoder, latent_dim=latent_dim, dropout=dropout, latent=latent, **made, **kwargs)
 
     @staticmethod
     def paper_optimizer() -> keras.optimizers.Optimizer:

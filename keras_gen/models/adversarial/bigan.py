@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch
 from keras_gen.images import from_uint8
 from keras_gen.models.adversarial.gan import GAN
@@ -60,6 +61,7 @@ class BiGAN(GAN):
 
     def __init__(
         self,
+        *,
         encoder: keras.Model | None = None,
         latent_dim: int = 50,
         architecture: str = "conv",
@@ -76,6 +78,9 @@ class BiGAN(GAN):
         self.encoder = encoder or networks.encoder(
             image_shape=self.image_shape, outputs=outputs, dtype=self.dtype_policy, **made
         )
+        shapes = [tuple(output.shape) for output in getattr(self.encoder, "outputs", None) or ()]
+        if shapes and (len(shapes) > 1 or len(shapes[0]) != 2 or shapes[0][1] != outputs):
+            raise UsageError(f"the encoder gives {', '.join(map(str, shapes))}; expected one tensor (B, {outputs})")
         self.build()
 
     def judged(self) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_gen.errors import UsageError, choice, positive, widths
 from keras_gen.game.batch import Batch
+from keras_gen.game.config import refused
 from keras_gen.game.model import GenerativeModel
 from keras_gen.game.player import Player
 from keras_gen.losses import ADVERSARIAL, Adversarial, mean
@@ -49,8 +50,9 @@ class GAN(GenerativeModel):
 
         adversarial: `"non_saturating"`, `"minimax"`, `"least_squares"`, `"wasserstein"` or `"hinge"`.
         latent: prior of the latents, `"normal"` or `"uniform"` on [-1, 1).
-        update: `"simultaneous"` (both losses on one forward pass) or `"alternating"` (Algorithm 1 of the paper).
-        n_critic: discriminator steps for each generator step, each on rows of its own; more than one alternates.
+        update: `"simultaneous"` (both losses on one forward pass) or `"alternating"` (Algorithm 1 of the paper); by
+            default the former, and the latter with `n_critic` above 1.
+        n_critic: discriminator steps for each generator step, each on rows of its own.
         label_smoothing: what real images lack of being surely real, in [0, 0.5), with a cross-entropy loss.
         r1: gamma of the gradient penalty on real images; 0 is none. It sees the discriminator as in inference.
         r1_every: steps from one such penalty to the next, which counts as often.
@@ -59,7 +61,8 @@ class GAN(GenerativeModel):
         **kwargs: `ema`, `seed`, `name`, `dtype`.
 
     Raises:
-        UsageError: a choice that does not exist, or networks that do not fit each other.
+        UsageError: a choice that does not exist, networks that do not fit each other, or several steps at once
+            (`n_critic` above 1 with `"simultaneous"`).
 
     Example:
         >>> model = keras_gen.GAN(image_shape=(8, 8, 1), latent_dim=16)
@@ -99,7 +102,7 @@ class GAN(GenerativeModel):
         minibatch_stddev: bool = False,
         adversarial: str = "non_saturating",
         latent: str = "normal",
-        update: str = "simultaneous",
+        update: str | None = None,
         n_critic: int = 1,
         label_smoothing: float = 0.0,
         r1: float = 0.0,
@@ -110,8 +113,12 @@ class GAN(GenerativeModel):
         super().__init__(**kwargs)
         self.adversarial = choice("adversarial", adversarial, ADVERSARIAL)
         self.latent = choice("latent", latent, ("normal", "uniform"))
-        self.update = choice("update", update if n_critic == 1 else "alternating", ("simultaneous", "alternating"))
         self.n_critic = positive("n_critic", n_critic)
+        if n_critic > 1 and update == "simultaneous":
+            refused(f"n_critic is {n_critic} with update='simultaneous'; give update='alternating', or n_critic=1")
+            update = "alternating"  # what an earlier version made of it
+        usual = "simultaneous" if n_critic == 1 else "alternating"
+        self.update = choice("update", usual if update is None else update, ("simultaneous", "alternating"))
         if not 0 <= label_smoothing < 0.5 or label_smoothing and adversarial not in ("non_saturating", "minimax"):
             raise UsageError(
                 f"label_smoothing is {label_smoothing} with {adversarial!r}; expected 0 to 0.5, and a cross-entropy"
@@ -132,7 +139,7 @@ class GAN(GenerativeModel):
             image_shape = tuple(image_shape or (28, 28, 1))
             generator = networks.generator(laws=self.laws(), image_shape=image_shape, norm=norm, **made)
         self.generator = generator
-        image = call(generator, example_of(self.laws()), training=False)
+        image = _image(generator, example_of(self.laws()))
         self.image_shape = tuple(image.shape[1:])
         if image_shape is not None and tuple(image_shape) != self.image_shape:
             raise UsageError(f"image_shape is {tuple(image_shape)}, but the generator makes {self.image_shape}")
@@ -148,6 +155,9 @@ class GAN(GenerativeModel):
             )
         self.discriminator = discriminator
         check_fit(discriminator, image)
+        outputs = getattr(discriminator, "outputs", None) or [None]
+        if len(outputs) > 1 and type(self).logit is GAN.logit:  # a variant may choose among them
+            raise UsageError(f"the discriminator gives {len(outputs)} outputs; expected one tensor of logits (B, 1)")
         self.build()
 
     def call(self, inputs, training=False):
@@ -298,3 +308,19 @@ def example_of(laws: Laws) -> dict[str, tf.Tensor]:
     meta = metadata({name: law for name, (_, law) in laws.items()})
     inputs = example_inputs({name: shape for name, (shape, _) in laws.items()}, meta, 1)
     return {name: tf.constant(inputs[name]) for name in laws}
+
+
+def _image(generator, inputs):
+    """Returns the image (1, H, W, C) that a generator makes of one row of inputs."""
+    try:
+        image = call(generator, inputs, training=False)
+    except UsageError:
+        raise
+    except Exception as error:  # Keras and TensorFlow raise whatever a layer stumbles over
+        given = ", ".join(f"{name} {tuple(value.shape)}" for name, value in inputs.items())
+        reason = " ".join(str(error).split())[:120]
+        raise UsageError(f"the generator cannot take {given}: {reason}; give one of latents, or latent_dim") from None
+    if not tf.is_tensor(image) or image.shape.rank != 4:
+        made = f"one of shape {tuple(image.shape)}" if tf.is_tensor(image) else f"{len(image)}, {type(image).__name__}"
+        raise UsageError(f"the generator's outputs are {made}; expected one tensor of images (B, H, W, C)")
+    return image

@@ -7,6 +7,8 @@ import tensorflow as tf
 
 from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch
+from keras_gen.game.config import refused
+from keras_gen.layers import ConditionalBatchNormalization
 from keras_gen.models.adversarial.gan import GAN
 from keras_gen.ops.penalties import gradient_penalty
 
@@ -71,6 +73,13 @@ class WGANGP(GAN):
             **kwargs,
         )
         self.penalty_weight = penalty_weight
+        kinds = (keras.layers.BatchNormalization, ConditionalBatchNormalization)
+        for layer in self.discriminator._flatten_layers():
+            if isinstance(layer, kinds) and layer.trainable:  # one that is not has fixed statistics
+                refused(
+                    f"the discriminator's layer {layer.name!r} mixes the images of a batch, and the penalty is of each "
+                    "by itself; give keras.layers.LayerNormalization, or none"
+                )
 
     @staticmethod
     def paper_optimizer() -> keras.optimizers.Optimizer:

@@ -160,10 +160,9 @@ class VQVAE(GenerativeModel):
         def tokens(n):
             return {"token": np.random.default_rng(0).integers(self.codes, size=(n, *self.token_shape), dtype=np.int32)}
 
-        token = {"token": tf.TensorSpec((None, *self.token_shape), tf.int32)}
         meta = {"sample": "image", **metadata({"noise": UNIFORM}), **described}
         return {
             "encode": signature(encode, {"image": (None, *self.image_shape)}, described),
-            "decode": Signature(decode, token, tokens, described),
+            "decode": signature(decode, {"token": (None, *self.token_shape)}, described)._replace(example=tokens),
             "generate": signature(generate, {"noise": (None, *self.token_shape)}, meta),
         }

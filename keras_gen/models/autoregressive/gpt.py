@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_gen.errors import UsageError, choice, positive
 from keras_gen.game.batch import Batch
+from keras_gen.game.config import refused
 from keras_gen.game.model import GenerativeModel
 from keras_gen.game.optimizers import MatrixAdamW
 from keras_gen.game.player import Player
@@ -18,6 +19,7 @@ from keras_gen.losses import mean
 from keras_gen.networks import transformer as networks
 from keras_gen.networks.build import call
 from keras_gen.ops.decoding import in_windows, likeliest, sampled_rows
+from keras_gen.signatures.draws import sample_inputs
 from keras_gen.signatures.law import Law, metadata
 from keras_gen.signatures.signature import Signature, signature
 from keras_gen.tokenizer import Tokenizer
@@ -48,7 +50,7 @@ class GPT(GenerativeModel):
         tokenizer: the state of a `keras_gen.tokenizer.Tokenizer`, which is saved with the model; `None` is no text.
         learning_rate: of the optimizer that `compile()` makes.
         warmup: steps in which it rises from 0.
-        decay: steps in which it falls by a cosine to a tenth; `None` leaves it.
+        decay: steps, those of the warm-up among them, in which it falls by a cosine to a tenth; `None` leaves it.
         weight_decay: of that optimizer, on matrices alone.
         **kwargs: `ema`, `seed`, `name`, `dtype`.
 
@@ -101,8 +103,9 @@ class GPT(GenerativeModel):
         self.start, self.num_classes = start, num_classes
         self.blocks, self.head = positive("blocks", blocks), (heads, width // positive("heads", heads))
         self.learning_rate, self.warmup, self.decay = learning_rate, warmup, decay
-        self.weight_decay = weight_decay
-        self.tokenizer = tokenizer
+        if not warmup >= 0 or decay is not None and not decay > warmup:
+            refused(f"warmup is {warmup} and decay {decay}; expected at least 0, and more steps than warmup, or None")
+        self.weight_decay, self.tokenizer = weight_decay, tokenizer
         if tokenizer and Tokenizer(tokenizer).size != vocabulary:
             raise UsageError(f"vocabulary is {vocabulary}, the tokenizer's {Tokenizer(tokenizer).size}; give that")
         self.transformer = networks.decoder(
@@ -257,7 +260,7 @@ class GPT(GenerativeModel):
         Raises:
             UsageError: a prompt or a length that do not fit, or a number out of range.
         """
-        tokens = self._prompt(prompt, n)
+        tokens = self._prompt(prompt, positive("n", n))
         if not tokens.shape[1] <= length:
             raise UsageError(f"length is {length}; expected at least that of the prompt, {tokens.shape[1]}")
         if self.start and length > self.context:
@@ -266,11 +269,11 @@ class GPT(GenerativeModel):
             raise UsageError(
                 f"temperature {temperature}, top_k {top_k}, top_p {top_p}; expected at least 0, at least 1, and (0, 1]"
             )
-        given = {"label": np.resize(label, n).astype(np.int32)} if label is not None else {}
-        if set(given) != set(self.conditions()):
-            unused = f"label {label} was given, but this model has no labels; leave it out"
-            raise UsageError(f"label is {label}; expected a class" if self.num_classes else unused)
-        if beams:
+        if self.num_classes and label is None:
+            raise UsageError("label is None; expected a class for all rows, or one for each")
+        laws = metadata(self.conditions())
+        given = sample_inputs({name: (None,) for name in self.conditions()}, laws, n, seed, label)
+        if beams is not None:
             made = self._beams(tokens, length, positive("beams", beams), given)
         else:
             shares = np.random.default_rng(seed).random((n, length), np.float32)
@@ -361,7 +364,10 @@ class GPT(GenerativeModel):
             return made["logits"], [made["new_keys"], made["new_values"]]
 
         empty = np.zeros((beams, *self.caches()), np.float32)
-        return likeliest(step, [empty, empty], seen, length + start)[:n, start:]
+        found = likeliest(step, [empty, empty], seen, length + start)[:n, start:]
+        if len(found) < n:
+            raise UsageError(f"n is {n}, and {len(found)} is all that continues this prompt to length {length}")
+        return found
 
     # --- signatures --------------------------------------------------------------------------------------------------
 

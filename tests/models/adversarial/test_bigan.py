@@ -8,6 +8,7 @@ from tiny import encoder, real_digits, small_gan
 import keras_gen
 from keras_gen import latent
 from keras_gen.data.examples import Examples
+from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch
 
 ROWS = {
@@ -172,6 +173,16 @@ def test_encoder_inverts_the_generator_of_a_normal_law():
     made = model.decode(z, 2000)
     assert 10 * made.mean() == pytest.approx(3, abs=0.3) and 10 * made.std() == pytest.approx(2, abs=0.3)
     assert np.corrcoef(z[:, 0], model.encode(made, 2000)[:, 0])[0, 1] >= 0.98
+
+
+def test_an_encoder_of_another_kind_is_said_in_one_line():
+    for outputs in (5, 13):
+        with pytest.raises(UsageError, match=rf"^the encoder gives \(None, {outputs}\); expected one tensor \(B, 6\)$"):
+            keras_gen.BiGAN(image_shape=(8, 8, 1), latent_dim=6, width=2, encoder=encoder(outputs))
+    one = encoder(6)
+    with pytest.raises(UsageError, match="the encoder gives .*expected one tensor"):
+        two = keras.Model(one.input, [one.output, one.output])
+        keras_gen.BiGAN(image_shape=(8, 8, 1), latent_dim=6, width=2, encoder=two)
 
 
 BUGS = (

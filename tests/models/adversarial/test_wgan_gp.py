@@ -9,6 +9,7 @@ from tiny import make, real_digits, small_gan
 
 import keras_gen
 from keras_gen.errors import UsageError
+from keras_gen.game import config
 from keras_gen.game.batch import Batch
 
 ROWS = {
@@ -95,6 +96,30 @@ def test_gradient_penalty_trains_every_kernel_of_the_critic():
 def test_batch_normalization_in_the_critic_is_refused(norm):
     with pytest.raises(UsageError, match="mixes the images of a batch"):
         keras_gen.WGANGP(image_shape=(8, 8, 1), discriminator_norm=norm)
+
+
+def critic(*layers):
+    return keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), *layers, keras.layers.Dense(1)])
+
+
+def test_batch_normalization_inside_of_a_given_critic_is_refused():
+    def batch(**more):
+        return keras.layers.BatchNormalization(name="mixing", **more)
+
+    for given in (critic(batch()), critic(keras.Sequential([batch(synchronized=True)]))):
+        with pytest.raises(UsageError, match=r"^the discriminator's layer 'mixing' mixes the images of a batch[^\n]*$"):
+            keras_gen.WGANGP(discriminator=given, image_shape=(8, 8, 1), width=2)
+    for fine in (batch(trainable=False), keras.layers.LayerNormalization()):
+        keras_gen.WGANGP(discriminator=critic(fine), image_shape=(8, 8, 1), width=2)
+
+
+def test_a_file_of_before_may_hold_such_a_critic(tmp_path):
+    with config.reading():  # as that version made it
+        model = keras_gen.WGANGP(
+            discriminator=critic(keras.layers.BatchNormalization()), image_shape=(8, 8, 1), width=2
+        )
+    model.save(tmp_path / "old.keras")
+    assert np.array_equal(keras_gen.load(tmp_path / "old.keras").sample(2), model.sample(2))
 
 
 def test_the_papers_settings():

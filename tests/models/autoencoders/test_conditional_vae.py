@@ -116,7 +116,7 @@ def test_training_asks_for_labels_and_for_no_others_than_there_are_classes(digit
         "'log_prob' takes 'label', which was not given": lambda: model.log_prob(digits),
         "from 3 to 3": lambda: model.log_prob(digits, label=3),
         "'encode' takes 'label'": lambda: model.encode(digits),
-        "from 4 to 4": lambda: model.reconstruct(digits, label=4),
+        "label 4 is out of range; expected 0 to 2": lambda: model.reconstruct(digits, label=4),
         "expected 0 to 2": lambda: model.sample(4, label=3),
         "'log_prob' has no input 'lable'; did you mean 'label'": lambda: model.log_prob(digits, lable=1),
     }

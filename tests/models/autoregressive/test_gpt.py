@@ -204,6 +204,16 @@ def test_as_many_beams_as_sequences_find_the_best_of_all():
     np.testing.assert_array_equal(model.generate([1], 5, n=9, beams=27), best)
 
 
+def test_more_beams_than_sequences_find_each_once():
+    model = small(vocabulary=3, context=4, sharp=6.0)
+    found = model.generate([1], 3, n=9, beams=30)
+    assert {tuple(row) for row in found} == {(1, *rest) for rest in product(range(3), repeat=2)}
+    for n, length, there in ((10, 3, 9), (2, 1, 1)):
+        with pytest.raises(UsageError, match=f"^n is {n}, and {there} is all that continues this prompt"):
+            model.generate([1], length, n=n, beams=30)
+    np.testing.assert_array_equal(model.generate([1], 1, beams=30), [[1]])
+
+
 def test_text_in_text_out():
     model = small(17, 8, tokenizer=LETTERS)
     texts = model.generate("abc", 20, n=2, seed=1)
@@ -226,6 +236,8 @@ def test_text_in_text_out():
         ({"prompt": [1], "length": 4, "label": 1}, "no labels"),
         ({"prompt": [], "length": 4}, "empty"),
         ({"prompt": [1], "length": 40, "beams": 2}, "at most 7"),
+        ({"prompt": [1], "length": 4, "beams": 0}, "beams is 0"),
+        ({"prompt": [1], "length": 4, "n": 0}, "n is 0"),
     ],
 )
 def test_what_cannot_be_generated_is_said_in_one_line(arguments, said):
@@ -234,11 +246,32 @@ def test_what_cannot_be_generated_is_said_in_one_line(arguments, said):
 
 
 @pytest.mark.parametrize(
-    "arguments", [{"heads": 3}, {"positions": "none"}, {"context": 0}, {"tokenizer": LETTERS}], ids=str
+    "arguments",
+    [
+        *({"heads": 3}, {"positions": "none"}, {"context": 0}, {"tokenizer": LETTERS}),
+        *({"warmup": 20, "decay": 10}, {"warmup": 10, "decay": 10}, {"decay": 100}, {"warmup": -1}, {"decay": 0}),
+    ],
+    ids=str,
 )
 def test_what_cannot_be_built_is_said_in_one_line(arguments):
-    with pytest.raises(UsageError):
+    with pytest.raises(UsageError) as caught:
         keras_gen.GPT(**{"vocabulary": 5, "width": 16, "blocks": 1, **arguments})
+    assert "\n" not in str(caught.value)
+
+
+def test_a_file_of_before_may_hold_a_warm_up_beyond_the_decay():
+    old = keras_gen.GPT.from_config({"vocabulary": 5, "width": 16, "blocks": 1, "warmup": 20, "decay": 10})
+    old.compile()
+    assert (old.warmup, old.decay) == (20, 10)
+
+
+@pytest.mark.parametrize("label", [-1, 3, 0.5, [0, 1]], ids=str)
+def test_a_label_that_is_no_class_or_not_for_each_row_is_refused(label):
+    model = small(num_classes=3)
+    with pytest.raises(UsageError, match=r"^label .*expected [^\n]*$"):
+        model.generate([1], 4, n=3, label=label)
+    with pytest.raises(UsageError, match=r"^label .*expected [^\n]*$"):
+        model.sample(3, label=label)
 
 
 def test_tokens_out_of_range_are_refused_before_the_first_step():
