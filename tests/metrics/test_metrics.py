@@ -300,22 +300,56 @@ def test_psnr_by_hand(kind):
     assert np.isinf(metrics.psnr(image, image)).all()
 
 
-def test_ssim_by_hand_where_the_window_is_the_image():
+def ssim_by_hand(x, y):
+    """Returns the similarity of one channel (H, W) in [0, 1], window by window, as Wang et al. write it."""
+    side = min(11, min(x.shape) - (min(x.shape) % 2 == 0))
+    at = np.arange(side) - side // 2
+    window = np.exp(-(at[:, None] ** 2 + at**2) / (2 * 1.5**2))
+    window /= window.sum()
+    values = []
+    for top in range(x.shape[0] - side + 1):
+        for left in range(x.shape[1] - side + 1):
+            a, b = (z[top : top + side, left : left + side] for z in (x, y))
+            mean, other = (window * a).sum(), (window * b).sum()
+            variance, its = (window * (a - mean) ** 2).sum(), (window * (b - other) ** 2).sum()
+            both = (window * (a - mean) * (b - other)).sum()
+            light = (2 * mean * other + 1e-4) / (mean**2 + other**2 + 1e-4)
+            values.append(light * (2 * both + 9e-4) / (variance + its + 9e-4))
+    return np.mean(values)
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 1), (4, 9, 1), (13, 12, 3)])
+def test_ssim_by_hand_in_floats_and_gray_levels(shape):
     rng = np.random.default_rng(0)
-    x = rng.uniform(-1, 1, (3, 3, 3, 1)).astype(np.float32)
-    y = np.clip(x + rng.normal(0, 0.3, x.shape), -1, 1).astype(np.float32)
-    window = np.exp(-np.array([1, 0, 1]) / (2 * 1.5**2))
-    window = (np.outer(window, window) / window.sum() ** 2)[None, :, :, None]
-    mean, other = ((window * z).sum((1, 2, 3)) for z in (x, y))
-    variance, its, both = (
-        (window * p).sum((1, 2, 3)) - m for p, m in ((x * x, mean**2), (y * y, other**2), (x * y, mean * other))
-    )
-    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
-    by_hand = (2 * mean * other + c1) * (2 * both + c2) / ((mean**2 + other**2 + c1) * (variance + its + c2))
-    np.testing.assert_allclose(metrics.ssim(x, y), by_hand, atol=1e-5)
-    images = real_digits(4)[0]
-    np.testing.assert_allclose(metrics.ssim(images, images), 1, atol=1e-5)
-    assert metrics.ssim(images, images[::-1]).max() < 0.8
+    x = rng.integers(0, 256, (2, *shape), np.uint8)
+    y = np.clip(x + rng.normal(0, 40, x.shape), 0, 255).astype(np.uint8)
+    by_hand = [
+        np.mean([ssim_by_hand(a[..., c], b[..., c]) for c in range(shape[-1])])
+        for a, b in zip(x / 255, y / 255, strict=True)
+    ]
+    assert 0.3 < min(by_hand) and max(by_hand) < 0.95
+    np.testing.assert_allclose(metrics.ssim(x, y), by_hand, atol=1e-6)
+    for kind in (np.float32, np.float64):
+        floats = [(z / 127.5 - 1).astype(kind) for z in (x, y)]
+        np.testing.assert_allclose(metrics.ssim(*floats), by_hand, atol=1e-6)
+
+
+@pytest.mark.parametrize("level, other", [(130, 125), (0, 255), (10, 40), (127, 128), (255, 243)])
+def test_ssim_of_flat_images_is_that_of_their_means(level, other):
+    a, b = level / 255, other / 255
+    wanted = (2 * a * b + 1e-4) / (a * a + b * b + 1e-4)  # 0.99923 of 130 and 125
+    images = [np.full((1, 32, 32, 1), value, np.uint8) for value in (level, other)]
+    assert metrics.ssim(*images) == pytest.approx(wanted, abs=1e-6)
+    assert metrics.ssim(*(image / np.float32(127.5) - 1 for image in images)) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_ssim_does_not_depend_on_what_is_compared_beside(monkeypatch):
+    images = real_digits(9)[0]
+    np.testing.assert_allclose(metrics.ssim(images, images), 1, atol=1e-6)
+    found = metrics.ssim(images, images[::-1])
+    assert np.delete(found, 4).max() < 0.8 and found.dtype == np.float32
+    monkeypatch.setattr(metrics.samples, "_BLOCK", 200)  # three images at a time
+    np.testing.assert_array_equal(metrics.ssim(images, images[::-1]), found)
 
 
 def test_displacement_errors_by_hand_and_for_the_best_of_several():
