@@ -105,7 +105,8 @@ def table(found: Any, width: int | None = None) -> list[str]:
             lines += ["", *_folded(f"by the judge {judge['kind']} {judge['digest'][:8]}, {right}", width)]
             lines += figures.lines(block, digits, wide)
     if own:
-        lines += ["", "of the model itself", *figures.lines(own, digits, wide)]
+        of = f"; bits are of pixels of {protocol['levels']} levels" if "levels" in protocol else ""
+        lines += ["", *_folded(f"of the model itself{of}", width), *figures.lines(own, digits, wide)]
     return [*lines, *_ladder(found.ladder, judges, digits, width)]
 
 

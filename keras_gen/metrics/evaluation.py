@@ -77,6 +77,8 @@ def evaluate(model: Any, train: Examples, test: Examples, n: int = 5000, seed: i
         ],
         "likelihood_images": min(LIKELIHOOD_IMAGES, len(images)),
     }
+    if "bits_per_dimension" in found:
+        protocol["levels"] = model.pixel_levels().count
     return Evaluation(found, protocol, damage)
 
 
@@ -127,8 +129,11 @@ def _of_likelihood(model, images, labels, seed):
     log_prob = model.log_prob(images[:LIKELIHOOD_IMAGES], seed=seed, **first)
     nats = -float(np.mean(log_prob))
     losses = model.evaluate({"image": images, **given}, batch_size=500, verbose=0, return_dict=True)
-    bits = metrics.bits_per_dimension(nats, images[0].size)
-    return {"nll": nats, "bits_per_dimension": float(bits), **{f"test_{name}": losses[name] for name in losses}}
+    found = {"nll": nats}
+    levels = model.pixel_levels()
+    if levels:  # without them a density has no bits that could be compared
+        found["bits_per_dimension"] = float(metrics.bits_per_dimension(nats, images[0].size, levels.width))
+    return {**found, **{f"test_{name}": losses[name] for name in losses}}
 
 
 def _of_reconstruction(model, images, labels):

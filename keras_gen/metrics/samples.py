@@ -1,6 +1,7 @@
 """What samples themselves tell: their classes, modes, bits, pixels and paths."""
 
 import math
+import numbers
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -169,21 +170,24 @@ def mode_coverage(
     return ModeCoverage(int(np.sum(counts >= whole("least", least))), float(good.mean()), counts)
 
 
-def bits_per_dimension(nats: ArrayLike, dims: int) -> float | np.ndarray:
+def bits_per_dimension(nats: ArrayLike, dims: int, width: float = 1.0) -> float | np.ndarray:
     """Turns a negative log-likelihood of whole examples into bits for each pixel and channel.
 
     Args:
-        nats: negative log-likelihood, summed over an example; of any shape. For 8-bit images it is that of the 256
-            levels: a density on [-1, 1] adds dims * ln(127.5) first, one on [0, 1] dims * ln(255).
+        nats: negative log-likelihood, summed over an example; of any shape.
         dims: height * width * channels.
+        width: of a level, in the units of a density: 2 / 255 for a density on [-1, 1] of 8-bit images, 1 / 255 for one
+            on [0, 1]. 1 where the likelihood is that of the levels themselves.
 
     Returns:
-        nats / (dims ln 2).
+        (nats / dims - ln width) / ln 2.
 
     Raises:
-        UsageError: `dims` is not positive.
+        UsageError: `dims` or `width` is not positive.
     """
-    bits = np.asarray(nats, np.float64) / (whole("dims", dims) * math.log(2))
+    if not (isinstance(width, numbers.Real) and 0 < width < math.inf):
+        raise UsageError(f"width is {width!r}; expected a number above 0, such as 2 / 255")
+    bits = (np.asarray(nats, np.float64) / whole("dims", dims) - math.log(width)) / math.log(2)
     return float(bits) if bits.ndim == 0 else bits
 
 

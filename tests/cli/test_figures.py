@@ -47,6 +47,13 @@ def test_numbers_have_the_digits_that_are_asked_for(value, digits, wanted):
     assert figures.number(value, digits) == wanted
 
 
+def test_bits_are_said_to_be_of_so_many_levels():
+    found = evaluation(bits_per_dimension=6.9)
+    assert "of the model itself" in evaluate.table(found)
+    found.protocol["levels"] = 256
+    assert "of the model itself; bits are of pixels of 256 levels" in evaluate.table(found)
+
+
 def test_each_judge_has_a_block_and_the_model_one():
     lines = evaluate.table(evaluation(nll=24.1234, mse_01=0.012345, made_up=3.0))
     starts = [index for index, line in enumerate(lines) if not line]

@@ -58,10 +58,25 @@ def test_real_images_pass_training_images_are_copies_and_noise_fails(digits):
 
 
 def test_a_likelihood_and_reconstructions_are_measured_where_there_are_any(digits):
-    found = evaluate(make("vae", latent_dim=2, binarize="none"), *digits).metrics
+    evaluated = evaluate(make("vae", latent_dim=2, binarize="none"), *digits)
+    found = evaluated.metrics
     assert found["nll"] > 0 and found["bits_per_dimension"] == pytest.approx(found["nll"] / 64 / np.log(2))
     assert {"test_loss", "reconstruction_psnr", "reconstruction_ssim"} <= set(found)
+    assert evaluated.protocol["levels"] == 2
     assert not {"nll", "reconstruction_psnr"} & set(evaluate(make("gan"), *digits).metrics)
+
+
+def test_bits_of_a_gaussian_decoder_are_of_gray_levels_and_without_levels_there_are_none(digits):
+    model = make("vae", likelihood="gaussian")
+    found = evaluate(model, *digits)
+    wanted = (found.metrics["nll"] / 64 + np.log(127.5)) / np.log(2)
+    assert found.metrics["bits_per_dimension"] == pytest.approx(wanted) and found.protocol["levels"] == 256
+    model.pixel_levels = lambda: None
+    found = evaluate(model, *digits)
+    assert "nll" in found.metrics and "bits_per_dimension" not in found.metrics and "levels" not in found.protocol
+    found = evaluate(make("pixel_cnn", image_shape=(8, 8, 1), levels=16, likelihood="mixture"), *digits)
+    assert found.metrics["bits_per_dimension"] == pytest.approx(found.metrics["nll"] / 64 / np.log(2))
+    assert found.protocol["levels"] == 16
 
 
 def test_a_conditional_model_is_given_labels_and_asked_for_classes(digits):

@@ -289,6 +289,9 @@ def test_mode_coverage_of_the_ring_of_eight():
 def test_bits_per_dimension():
     assert metrics.bits_per_dimension(784 * math.log(2), 784) == pytest.approx(1)
     np.testing.assert_allclose(metrics.bits_per_dimension([0.0, 12 * math.log(256)], 12), [0, 8])
+    # A uniform density on [-1, 1], and one on [0, 1], of 255 steps from level to level.
+    assert metrics.bits_per_dimension(12 * math.log(2), 12, 2 / 255) == pytest.approx(math.log2(255))
+    assert metrics.bits_per_dimension(0.0, 12, np.float32(1 / 255)) == pytest.approx(math.log2(255))
 
 
 @pytest.mark.parametrize("kind", ["float", "uint8"])
@@ -391,6 +394,7 @@ GOOD = np.zeros((10, 2))
         (lambda: metrics.mode_coverage(GOOD, GOOD[:, :1], 1.0), "as many"),
         (lambda: metrics.mode_coverage(GOOD, GOOD, 0.0), "above 0"),
         (lambda: metrics.bits_per_dimension(1.0, 0), "dims is 0"),
+        (lambda: metrics.bits_per_dimension(1.0, 1, 0), "width is 0"),
         (lambda: metrics.psnr(np.zeros((1, 4, 4, 1)), np.zeros((1, 4, 4, 3))), "shapes"),
         (lambda: metrics.psnr(np.full((1, 4, 4, 1), 255.0), np.zeros((1, 4, 4, 1))), "a pixel is 255"),
         (lambda: metrics.ssim(np.zeros((1, 2, 8, 1)), np.zeros((1, 2, 8, 1))), "2x8 pixels"),

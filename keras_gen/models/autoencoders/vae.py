@@ -11,7 +11,7 @@ from keras_gen.errors import choice, positive
 from keras_gen.game.batch import Batch, unpack
 from keras_gen.game.model import GenerativeModel
 from keras_gen.game.player import Player
-from keras_gen.losses import PIXEL_LIKELIHOODS, gaussian_kl, mean, per_example
+from keras_gen.losses import PIXEL_LIKELIHOODS, Levels, gaussian_kl, mean, per_example
 from keras_gen.networks import conv, mlp
 from keras_gen.signatures.law import NORMAL, metadata
 from keras_gen.signatures.signature import Signature, signature
@@ -153,6 +153,11 @@ class VAE(GenerativeModel):
         return means + tf.exp(0.5 * log_variance) * noise, noise
 
     # --- likelihood --------------------------------------------------------------------------------------------------
+
+    def pixel_levels(self) -> Levels:
+        """Returns black and white, or the 256 gray levels of which a Gaussian's density is taken in the middle."""
+        # Gray levels as a Bernoulli's targets bound the mean over binary draws of them, by Hoelder's inequality.
+        return PIXEL_LIKELIHOODS[self.likelihood].levels
 
     def log_prob(
         self, images: np.ndarray, samples: int = 100, seed: int = 0, batch_size: int = 500, **inputs: Any
