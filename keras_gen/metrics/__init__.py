@@ -1,6 +1,6 @@
 """How good samples are: plain functions on arrays, and judges that turn images into features and labels."""
 
-from keras_gen.metrics.better import BETTER, better
+from keras_gen.metrics.better import BETTER, NEIGHBORS, better
 from keras_gen.metrics.codes import linear_probe, nearest_neighbors, pca_error
 from keras_gen.metrics.compare import Rung, compare, ladder
 from keras_gen.metrics.distance import (
@@ -47,6 +47,7 @@ __all__ = [
     "Judge",
     "Judged",
     "KID",
+    "NEIGHBORS",
     "ModeCoverage",
     "Moments",
     "NeighborJudge",

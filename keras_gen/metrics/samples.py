@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from keras_gen.errors import UsageError
 from keras_gen.information import entropy
 from keras_gen.metrics.checks import class_labels, rows, whole
+from keras_gen.metrics.codes import linear_probe
 
 _BLOCK = 2**21  # pixels that are compared at a time: a dozen such arrays are held in float64
 
@@ -63,15 +64,17 @@ def classifier_accuracy_score(
 ) -> float:
     """Trains a classifier on fakes and returns its accuracy on real examples.
 
-    Low scores tell of missing variety within the classes, which label agreement does not see.
+    Low scores tell of missing variety within the classes, which label agreement does not see. All that the classifier
+    knows of the classes must come from the fakes: give images. Features of a judge lay the real classes apart already,
+    so that on them one prototype of each class scores as if it were many.
 
     Args:
-        fake: features or images (m, ...).
+        fake: images (m, ...).
         fake_labels: (m,) the classes that were asked for.
-        real: features or images (n, ...) that neither the model nor the classifier was trained on.
+        real: images (n, ...) that neither the model nor the classifier was trained on.
         real_labels: (n,) their true classes.
-        classifier: anything with `fit(x, y)` and `predict(x)`; by default scikit-learn's logistic regression on
-            standardized rows. A classifier of your own gets the arrays as they are.
+        classifier: anything with `fit(x, y)` and `predict(x)`; by default logistic regression on standardized pixels,
+            as for `linear_probe`. A classifier of your own gets the arrays as they are.
 
     Returns:
         A share in [0, 1]; compare it with that of the same classifier trained on as many real examples.
@@ -80,7 +83,7 @@ def classifier_accuracy_score(
         UsageError: lengths or features differ.
 
     Deviations:
-        The paper trains a ResNet-50.
+        The paper trains a ResNet-50 on the pixels, as many as there are training images; here it is linear.
 
     Reference:
         Ravuri and Vinyals 2019, arXiv:1905.10887.
@@ -95,12 +98,7 @@ def classifier_accuracy_score(
         return float(np.mean(np.asarray(predicted) == real_labels))
     if len(set(fake_labels.tolist())) == 1:  # nothing to learn: the one class is the answer
         return float(np.mean(real_labels == fake_labels[0]))
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    return float(model.fit(flat_fake, fake_labels).score(flat_real, real_labels))
+    return linear_probe(flat_fake, fake_labels, flat_real, real_labels)
 
 
 def within_class_variance(images: ArrayLike, labels: ArrayLike) -> float:

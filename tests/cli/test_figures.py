@@ -47,6 +47,30 @@ def test_numbers_have_the_digits_that_are_asked_for(value, digits, wanted):
     assert figures.number(value, digits) == wanted
 
 
+def test_figures_of_pixels_stand_in_no_judge_s_block():
+    found = evaluation(classifier_accuracy_score=0.5312, class_variance=1.01)
+    found.protocol["classifier_accuracy_of_real"] = 0.8534
+    lines = evaluate.table(found)
+    at = lines.index("on pixels, without a judge; as many real images score 0.85")
+    assert [line.split() for line in lines[at + 1 : at + 3]] == [
+        ["classifier_accuracy_score", "↑", "0.53"],
+        ["class_variance", "1.0"],
+    ]
+
+
+def test_without_labels_one_judge_is_left():
+    values = {"neighbors_fd": 3.21, "copies": 0.01}
+    judge = JUDGES[1] | {"accuracy": None}
+    protocol = {"data": "photographs", "n_real": 2000, "n_fake": 2000, "seed": 0, "judges": [judge]}
+    lines = evaluate.table(Evaluation(values, protocol, {"real": RUNG}))
+    at = next(k for k, line in enumerate(lines) if line.startswith("by the judge neighbors 0bdee0f9, which needs no"))
+    assert [line.split() for line in lines[at + 1 : at + 3]] == [
+        ["neighbors_fd", "↓", "3.21"],
+        ["copies", "↓", "0.0100"],
+    ]
+    assert "the judge neighbors on real images" in " ".join(lines)
+
+
 def test_bits_are_said_to_be_of_so_many_levels():
     found = evaluation(bits_per_dimension=6.9)
     assert "of the model itself" in evaluate.table(found)
