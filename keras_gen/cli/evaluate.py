@@ -65,7 +65,21 @@ def evaluated(path: Path, data: str | None, n: int, seed: int) -> Any:
     else:
         size = {"image_size": tuple(model.image_shape[:2]), "channels": model.image_shape[-1]}
         train, test = (sets.examples(data, split, **size) for split in ("train", "test"))
-    return evaluate(model, train, test, n, seed)
+    return _with_split(evaluate(model, train, test, n, seed), path.parent, data)
+
+
+def _with_split(found, folder, data):
+    """Notes in the protocol what a run was trained on, where that is not the train split of these data."""
+    from keras_gen.data.messages import canonical
+
+    try:
+        settings = json.loads((folder / "card.json").read_text(encoding="utf-8"))["settings"]
+        split = settings["split"] if settings["data"] == data else "train"
+    except (OSError, ValueError, KeyError, TypeError):
+        return found
+    if canonical(split.partition("[")[0]) != "train" or "+" in split:
+        found.protocol["trained_on"] = split
+    return found
 
 
 def _trained_on(folder):
@@ -102,6 +116,9 @@ def table(found: Any, width: int | None = None) -> list[str]:
         few = f"{n} samples are few: another seed gives other figures"
         more = ", and fd depends on their number; compare it with the table below only"
         lines += _folded(few + (more if judged and found.ladder else ""), width)
+    if "trained_on" in protocol:
+        seen = f"the run was trained on the split {protocol['trained_on']!r}, which may hold these images: "
+        lines += _folded(seen + "nothing here tells of new ones", width)
     if not judges and "n_fake" in protocol:
         lines += _folded(f"{n} test images are too few for a judge: samples are not measured", width)
     for judge, block in zip(judges, blocks, strict=True):

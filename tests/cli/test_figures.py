@@ -1,13 +1,16 @@
 """What `evaluate` and `benchmark` print: digits that mean something, arrows, a block for each judge."""
 
 import io
+import json
 import math
 import re
 import sys
 
 import pytest
+from tiny import make
 
 from keras_gen.cli import benchmark, evaluate, figures
+from keras_gen.metrics import evaluation as evaluation_module
 from keras_gen.metrics.evaluation import Evaluation
 
 JUDGES = [
@@ -69,6 +72,29 @@ def test_without_labels_one_judge_is_left():
         ["copies", "↓", "0.0100"],
     ]
     assert "the judge neighbors on real images" in " ".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("split", "data", "said"),
+    [
+        ("all", "digits", True),
+        ("test", "digits", True),
+        ("train+test", "digits", True),
+        ("train", "digits", False),
+        ("training", "digits", False),
+        ("train[:10%]", "digits", False),
+        ("all", "others", False),
+    ],
+)
+def test_test_images_that_a_run_was_trained_on_are_said(split, data, said, tmp_path, monkeypatch):
+    """Of the run's own data; whether others overlap with what it has seen is not known."""
+    made = make("vae")
+    made.save(tmp_path / "model.keras")
+    (tmp_path / "card.json").write_text(json.dumps({"settings": {"data": data, "split": split}}))
+    monkeypatch.setattr(evaluation_module, "evaluate", lambda *_: evaluation())
+    found = evaluate.evaluated(tmp_path / "model.keras", "digits", 100, 0)
+    assert found.protocol.get("trained_on") == (split if said else None)
+    assert any(f"trained on the split '{split}'" in line for line in evaluate.table(found)) == said
 
 
 def test_bits_are_said_to_be_of_so_many_levels():
