@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike
 
 from keras_gen.errors import UsageError
 from keras_gen.information import entropy
-from keras_gen.metrics.checks import class_labels, rows, whole
+from keras_gen.metrics.checks import array, class_labels, floats, rows, whole
 from keras_gen.metrics.codes import linear_probe
 
 _BLOCK = 2**21  # pixels that are compared at a time: a dozen such arrays are held in float64
@@ -160,8 +160,8 @@ def mode_coverage(
         raise UsageError(
             f"samples have {samples.shape[1]} coordinates and centers {centers.shape[1]}; expected as many"
         )
-    if not scale > 0 or not sigmas > 0:
-        raise UsageError(f"scale is {scale} and sigmas {sigmas}; expected numbers above 0")
+    if not all(isinstance(number, numbers.Real) and number > 0 for number in (scale, sigmas)):
+        raise UsageError(f"scale is {str(scale)[:30]} and sigmas {str(sigmas)[:30]}; expected numbers above 0")
     index, distance = pairwise_distances_argmin_min(samples.astype(np.float64), centers.astype(np.float64))
     good = distance <= sigmas * scale
     counts = np.bincount(index[good], minlength=len(centers))
@@ -185,7 +185,7 @@ def bits_per_dimension(nats: ArrayLike, dims: int, width: float = 1.0) -> float 
     """
     if not (isinstance(width, numbers.Real) and 0 < width < math.inf):
         raise UsageError(f"width is {width!r}; expected a number above 0, such as 2 / 255")
-    bits = (np.asarray(nats, np.float64) / whole("dims", dims) - math.log(width)) / math.log(2)
+    bits = (floats("nats", nats) / whole("dims", dims) - math.log(width)) / math.log(2)
     return float(bits) if bits.ndim == 0 else bits
 
 
@@ -267,7 +267,7 @@ def _similarity(x, y, reach):
 
 
 def _image_pair(images, others):
-    images, others = np.asarray(images), np.asarray(others)
+    images, others = array("images", images), array("others", others)
     if images.ndim != 4 or images.shape != others.shape or not images.size:
         raise UsageError(f"images have shapes {images.shape} and {others.shape}; expected (n, H, W, C) twice")
     if images.dtype == others.dtype == np.uint8:
@@ -304,7 +304,7 @@ def displacement_errors(predicted: ArrayLike, truth: ArrayLike) -> DisplacementE
     Reference:
         Pellegrini et al. 2009, "You'll never walk alone"; Gupta et al. 2018, arXiv:1803.10892.
     """
-    predicted, truth = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
+    predicted, truth = floats("predicted", predicted), floats("truth", truth)
     predicted = predicted[None] if predicted.ndim == 3 else predicted
     if truth.ndim != 3 or not truth.size or not predicted.size or predicted.shape[1:] != truth.shape:
         raise UsageError(

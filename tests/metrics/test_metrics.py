@@ -79,6 +79,21 @@ def test_frechet_distance_of_normal_laws_in_closed_form():
     assert metrics.frechet_distance(singular, law) == pytest.approx(0 + 1 + 5, abs=1e-9)
 
 
+def test_frechet_distance_of_a_covariance_that_is_rounded_is_that_of_the_features():
+    """Of a singular one, too, in float32 and in six written digits."""
+    mix = np.random.default_rng(5).normal(size=(6, 9))
+    thin, fake = REAL @ mix, FAKE @ mix
+    mean, covariance = thin.mean(0), np.cov(thin, rowvar=False)
+    wanted = metrics.frechet_distance(thin, fake)
+    written = np.array([[float(f"{value:.6g}") for value in row] for row in covariance])
+    for rounded in (covariance.astype(np.float32), written):
+        assert np.linalg.eigvalsh(rounded.astype(np.float64))[0] < 0, "by rounding"
+        found = metrics.frechet_distance((mean, rounded), fake)
+        assert found == pytest.approx(wanted, rel=1e-4)
+    zero = (np.zeros(3), np.zeros((3, 3)))
+    assert metrics.frechet_distance(zero, zero) == 0 and metrics.frechet_distance(zero, (np.zeros(3), np.eye(3))) == 3
+
+
 def test_frechet_distance_of_ones_and_nines():
     def features(value):
         out = np.full((100, 2), float(value))
@@ -198,6 +213,21 @@ def test_a_copy_of_the_real_set_has_every_share_1():
     real = np.repeat(REAL, 7, axis=0).astype(np.float32) + 100
     found = metrics.neighborhoods(real, real.copy())
     assert (found.precision, found.recall, found.coverage) == (1, 1, 1)
+
+
+@pytest.mark.parametrize("far", [30.0, 1e4, 1e8, 1e12])
+def test_one_far_row_is_one_of_n(far):
+    """All four figures, by straightforward references; and one real row that is far hardly moves the density."""
+    plain = metrics.neighborhoods(REAL, FAKE)
+    row = far * np.eye(6)[:1]
+    for real, fake in ((np.r_[REAL, row], FAKE), (REAL, np.r_[FAKE, row]), (np.r_[row, REAL], np.r_[FAKE, row])):
+        found = metrics.neighborhoods(real, fake)
+        assert found == pytest.approx(reference_neighborhoods(real, fake, 5), abs=1e-9)
+        assert found.density == pytest.approx(plain.density, rel=0.05)
+        assert found.coverage == pytest.approx(plain.coverage, rel=0.05)
+    copied = np.r_[np.repeat(REAL, 7, axis=0), row].astype(np.float32)
+    found = metrics.neighborhoods(copied, copied.copy())
+    assert (found.precision, found.recall, found.coverage) == (1, 1, 1) and found.density < 2
 
 
 # Copies
@@ -380,6 +410,21 @@ GOOD = np.zeros((10, 2))
         (lambda: metrics.frechet_distance(GOOD, GOOD * np.nan), "NaN"),
         (lambda: metrics.frechet_distance((np.zeros(2), np.eye(3)), GOOD), "expected .d,. and .d, d."),
         (lambda: metrics.frechet_distance(np.zeros(3), GOOD), "expected .n, d."),
+        (lambda: metrics.frechet_distance(GOOD, (np.zeros(2), [[1, 0.5], [0, 1]])), "fake's covariance is not symmet"),
+        (lambda: metrics.frechet_distance((np.zeros(2), -np.eye(2)), GOOD), "real's covariance has the eigenvalue -1"),
+        (lambda: metrics.frechet_distance((np.zeros(2), [[1, 2], [2, 1]]), GOOD), "has the eigenvalue -1"),
+        (lambda: metrics.frechet_distance((np.zeros(2), np.diag([1, -1e-3])), GOOD), "has the eigenvalue -0.001"),
+        (lambda: metrics.frechet_distance((np.zeros(0), np.zeros((0, 0))), GOOD), "expected .d,. and .d, d."),
+        (lambda: metrics.frechet_distance(("mean", np.eye(2)), GOOD), "real's mean is 'mean'"),
+        (lambda: metrics.frechet_distance([[1, 2], [3]], GOOD), "rows of one length"),
+        (lambda: metrics.neighborhoods([[1, 2], [3]], GOOD), "rows of one length"),
+        (lambda: metrics.label_agreement([[0], [0, 1]], [0]), "rows of one length"),
+        (lambda: metrics.nearest_neighbors(None, [0], GOOD, [0]), "expected numbers"),
+        (lambda: metrics.nearest_neighbor_copies(GOOD, GOOD, GOOD, "all"), "quantile is all"),
+        (lambda: metrics.mode_coverage(GOOD, GOOD, "one"), "above 0"),
+        (lambda: metrics.bits_per_dimension("some", 1), "array of numbers"),
+        (lambda: metrics.psnr([[1], [2, 3]], GOOD), "rows of one length"),
+        (lambda: metrics.displacement_errors("straight", GOOD), "array of numbers"),
         (lambda: metrics.frechet_distance(np.array([["a"]]), GOOD), "expected numbers"),
         (lambda: metrics.Moments().mean, "of 0 rows"),
         (lambda: metrics.Moments(GOOD).update(GOOD[:, :1]), "1 features; expected 2"),

@@ -174,7 +174,8 @@ class VAE(GenerativeModel):
         Returns:
             float32 (n,).
         """
-        return self.densities(self._log_prob, {"image": images, **inputs}, samples, seed=seed, batch_size=batch_size)
+        count = positive("samples", samples)
+        return self.densities(self._log_prob, {"image": images, **inputs}, count, seed=seed, batch_size=batch_size)
 
     def _log_prob(self, batch, samples):
         image, given = self.observed(batch["image"], False), self.conditions_in(batch)
