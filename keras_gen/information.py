@@ -1,8 +1,14 @@
-"""Information theory on arrays, and the game of two players at its optimum: in nats, or in bits with `base=2`."""
+"""Information theory on arrays, and the game of two players at its optimum: in nats, or in bits with `base=2`.
+
+Probabilities that sum to 1 but for rounding (1e-5) are divided by their sum first, so that what cannot be negative is
+not. Densities on a grid underflow in their tails: points that hold less than 1e-16 of `p` in all, which no sum of 1
+shows, do not make a divergence infinite where `q` is 0.
+"""
 
 import heapq
 import itertools
 import math
+import numbers
 from collections.abc import Hashable, Mapping
 
 import numpy as np
@@ -12,6 +18,7 @@ from scipy.special import entr, rel_entr, xlogy
 from keras_gen.errors import UsageError
 
 _TOLERANCE = 1e-5  # by which a law's sum may differ from 1: float32 softmax outputs do
+_NOTHING = 1e-16  # of a law's sum of 1: rounding hides it
 
 
 def entropy(p: ArrayLike, base: float = math.e, dx: ArrayLike = 1.0) -> float | np.ndarray:
@@ -53,7 +60,7 @@ def cross_entropy(p: ArrayLike, q: ArrayLike, base: float = math.e, dx: ArrayLik
         UsageError: `p` or `q` is no law, or they differ in length.
     """
     p, q, dx = _laws(p, q, dx)
-    return _sum(-xlogy(p, q) * dx, base)
+    return _sum(-xlogy(_seen(p, q, dx), q) * dx, base)
 
 
 def kl(p: ArrayLike, q: ArrayLike, base: float = math.e, dx: ArrayLike = 1.0) -> float | np.ndarray:
@@ -69,7 +76,7 @@ def kl(p: ArrayLike, q: ArrayLike, base: float = math.e, dx: ArrayLike = 1.0) ->
         UsageError: `p` or `q` is no law, or they differ in length.
     """
     p, q, dx = _laws(p, q, dx)
-    return _sum(rel_entr(p, q) * dx, base)
+    return _sum(rel_entr(_seen(p, q, dx), q) * dx, base, least=0.0)
 
 
 def js(p: ArrayLike, q: ArrayLike, base: float = math.e, dx: ArrayLike = 1.0) -> float | np.ndarray:
@@ -85,8 +92,8 @@ def js(p: ArrayLike, q: ArrayLike, base: float = math.e, dx: ArrayLike = 1.0) ->
         UsageError: `p` or `q` is no law, or they differ in length.
     """
     p, q, dx = _laws(p, q, dx)
-    middle = (p + q) / 2
-    return _sum((rel_entr(p, middle) + rel_entr(q, middle)) / 2 * dx, base)
+    both = p + q  # twice the mixture, which would be 0 where p is the least number above 0 and q is 0
+    return _sum((rel_entr(2 * p, both) + rel_entr(2 * q, both)) / 4 * dx, base, least=0.0, most=math.log(2))
 
 
 def mutual_information(joint: ArrayLike, base: float = math.e) -> float:
@@ -102,9 +109,11 @@ def mutual_information(joint: ArrayLike, base: float = math.e) -> float:
     table = _numbers("joint", joint)
     if table.ndim != 2:
         raise UsageError(f"joint has shape {table.shape}; expected a table (A, B) of probabilities")
-    _law("joint", table.ravel(), 1.0)
-    product = table.sum(axis=1, keepdims=True) * table.sum(axis=0, keepdims=True)
-    return _sum(rel_entr(table, product).ravel(), base)
+    table = _law("joint", table.ravel(), 1.0)[0].reshape(table.shape)
+    a, b = table.sum(axis=1, keepdims=True), table.sum(axis=0)
+    # The mean of KL(p(b | a) || p(b)), and not KL(p(a, b) || p(a) p(b)): a product of two small numbers is 0.
+    given = np.divide(table, a, out=np.zeros_like(table), where=a > 0)
+    return _sum((a * rel_entr(given, b)).ravel(), base, least=0.0)
 
 
 def gaussian_entropy(covariance: ArrayLike, base: float = math.e) -> float:
@@ -146,17 +155,19 @@ def gaussian_kl(
         ```
     """
     means = [np.atleast_1d(_numbers(name, value)) for name, value in (("mean", mean), ("other_mean", other_mean))]
-    shapes = [value.shape for value in means] + [np.shape(covariance)[:1], np.shape(other_covariance)[:1]]
-    sizes = {shape[0] for shape in shapes if shape not in ((), (1,))} or {1}
+    covariances = {"covariance": covariance, "other_covariance": other_covariance}
+    covariances = {name: _numbers(name, value) for name, value in covariances.items()}
+    shapes = [value.shape for value in (*means, *covariances.values())]
+    sizes = {shape[0] for shape in shapes if shape not in ((), (1,))} or {1}  # one number holds for all coordinates
     if len(sizes) != 1 or max(value.ndim for value in means) > 1:
         raise UsageError(f"means and covariances have shapes {shapes}; expected one number d of coordinates")
     size = sizes.pop()
-    ours, theirs = (_cholesky("covariance", value, size) for value in (covariance, other_covariance))
+    ours, theirs = (_cholesky(name, value, size) for name, value in covariances.items())
     # With covariances L L' and M M': trace((M M')^-1 L L') = |M^-1 L|^2.
     spread = np.sum(np.linalg.solve(theirs, ours) ** 2)
     shift = np.sum(np.linalg.solve(theirs, np.broadcast_to(means[0] - means[1], (size,))) ** 2)
     volume = 2 * np.sum(np.log(np.diag(theirs)) - np.log(np.diag(ours)))
-    return float(0.5 * (spread + shift - size + volume) / _unit(base))
+    return _sum(np.array([0.5 * (spread + shift - size + volume)]), base, least=0.0)
 
 
 def huffman_code(p: Mapping[Hashable, float]) -> dict[Hashable, str]:
@@ -207,11 +218,11 @@ def mean_length(code: Mapping[Hashable, str], p: Mapping[Hashable, float]) -> fl
     Raises:
         UsageError: `p` is no law, or a symbol that occurs has no code word.
     """
-    _law("p", list(p.values()), 1.0)
+    shares = dict(zip(p, _law("p", list(p.values()), 1.0)[0].tolist(), strict=True))
     missing = [symbol for symbol, value in p.items() if value > 0 and symbol not in code]
     if missing:
         raise UsageError(f"{str(missing[0])[:40]!r} has no code word; expected one for every symbol that occurs")
-    return float(math.fsum(value * len(code[symbol]) for symbol, value in p.items() if value > 0))
+    return float(math.fsum(value * len(code[symbol]) for symbol, value in shares.items() if value > 0))
 
 
 def optimal_discriminator(p: ArrayLike, g: ArrayLike) -> np.ndarray:
@@ -254,7 +265,7 @@ def game_value(p: ArrayLike, g: ArrayLike, base: float = math.e, dx: ArrayLike =
     """
     p, g, dx = _laws(p, g, dx, names=("p", "g"))
     both = p + g
-    return _sum((rel_entr(p, both) + rel_entr(g, both)) * dx, base)
+    return _sum((rel_entr(p, both) + rel_entr(g, both)) * dx, base, least=-math.log(4), most=0.0)
 
 
 def bayes(likelihood: ArrayLike, prior: ArrayLike) -> np.ndarray:
@@ -313,7 +324,14 @@ def _law(name, value, dx):
     worst = float(np.ravel(total)[np.argmax(np.abs(total - 1))])
     if abs(worst - 1) > _TOLERANCE:
         raise UsageError(f"{name} sums to {worst:.6g}; expected 1: divide by the sum")
-    return p, width
+    return p / total[..., None], width
+
+
+def _seen(p, q, dx):
+    """Returns p without the points where q is 0, if it has next to nothing there: densities underflow."""
+    excluded = q == 0
+    share = np.sum(np.where(excluded, p * dx, 0.0), axis=-1, keepdims=True)
+    return np.where(excluded & (share < _NOTHING), 0.0, p)
 
 
 def _fitting(p, q):
@@ -331,13 +349,16 @@ def _laws(p, q, dx, names=("p", "q")):
 
 
 def _unit(base):
-    if not isinstance(base, (int, float)) or not 1 < base < math.inf:
-        raise UsageError(f"base is {base!r}; expected a number above 1: math.e for nats, 2 for bits")
-    return math.log(base)
+    number = base.item() if isinstance(base, np.ndarray) and base.ndim == 0 else base
+    if not isinstance(number, numbers.Real) or not 1 < number < math.inf:
+        raise UsageError(f"base is {str(base)[:30]}; expected a number above 1: math.e for nats, 2 for bits")
+    return math.log(number)
 
 
-def _sum(nats, base):
-    total = np.sum(nats, axis=-1) / _unit(base)
+def _sum(nats, base, least=-math.inf, most=math.inf):
+    """Returns sums over the last axis, without the rounding that leads out of what they can be in nats."""
+    unit = _unit(base)
+    total = np.clip(np.sum(nats, axis=-1), least, most) / unit
     return float(total) if total.ndim == 0 else total
 
 
@@ -345,7 +366,8 @@ def _cholesky(name, covariance, size=None):
     array = _numbers(name, covariance)
     if array.ndim < 2:
         array = np.diag(np.broadcast_to(array, (size or array.size,)))
-    if array.ndim > 2 or array.shape[0] != array.shape[1] or not np.allclose(array, array.T):
+    square = array.ndim == 2 and array.shape[0] == array.shape[1]
+    if not square or not np.allclose(array, array.T, atol=1e-8 * np.abs(array).max()):
         raise UsageError(f"{name} of shape {array.shape} is not symmetric; expected (d, d), (d,) or a number")
     try:
         return np.linalg.cholesky(array)

@@ -82,12 +82,20 @@ def gaussian_kl(mean: tf.Tensor, log_variance: tf.Tensor) -> tf.Tensor:
     return 0.5 * per_example(tf.square(mean) + tf.exp(log_variance) - 1.0 - log_variance)
 
 
+class Levels(NamedTuple):
+    """The values that a channel of a pixel can have, by which likelihoods of several models are put side by side."""
+
+    count: int
+    width: float = 1.0  # of one in the units of a density; 1 where the likelihood is that of the levels themselves
+
+
 class PixelLikelihood(NamedTuple):
     """The likelihood of images (B, H, W, C) in [-1, 1] that a decoder's output (B, H, W, outputs * C) parameterizes."""
 
     outputs: int  # for each channel
     log_likelihood: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # (image, output) -> nats (B,)
     mean: Callable[[tf.Tensor], tf.Tensor]  # output -> image
+    levels: Levels
 
 
 SMALLEST_LOG_VARIANCE = -2 * math.log(
@@ -105,8 +113,12 @@ PIXEL_LIKELIHOODS = {
         1,
         lambda image, output: bernoulli_log_likelihood(0.5 * (image + 1.0), output),
         lambda output: 2.0 * tf.sigmoid(output) - 1.0,
+        Levels(2),
     ),
     "gaussian": PixelLikelihood(
-        2, _gaussian_pixels, lambda output: tf.clip_by_value(tf.split(output, 2, axis=-1)[0], -1.0, 1.0)
+        2,
+        _gaussian_pixels,
+        lambda output: tf.clip_by_value(tf.split(output, 2, axis=-1)[0], -1.0, 1.0),
+        Levels(256, 2.0 / 255.0),
     ),
 }

@@ -8,13 +8,14 @@ Reference:
     Nalisnick et al., "Do Deep Generative Models Know What They Don't Know?", 2019, arXiv:1810.09136.
 """
 
+import numbers
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_gen import latent
-from keras_gen.errors import UsageError, near_misses
+from keras_gen.errors import UsageError, near_misses, positive
 from keras_gen.signatures.exported import Exported
 from keras_gen.signatures.signature import Signature
 
@@ -42,8 +43,8 @@ def score_samples(
         UsageError: the model has neither, as a GAN without an encoder.
     """
     if kind not in KINDS:
-        raise UsageError(f"kind {kind!r} is not known; {near_misses(kind, KINDS)}")
-    images = _images(images)
+        raise UsageError(f"kind {str(kind)[:30]!r} is not known; {near_misses(str(kind), KINDS)}")
+    images, batch_size = _finite(images), positive("batch_size", batch_size)
     source = latent.opened(model)
     has_density = getattr(source, "density", "implicit") != "implicit" and hasattr(source, "log_prob")
     if kind == "log_prob" and not has_density:
@@ -52,6 +53,7 @@ def score_samples(
         return np.asarray(source.log_prob(images, batch_size=batch_size, **options), np.float32)
     if options:
         raise UsageError(f"a reconstruction takes no {', '.join(options)}; those are for kind='log_prob'")
+    images = _images(images)
     try:
         made = _reconstruct(source, images, batch_size)
     except UsageError as error:
@@ -67,11 +69,15 @@ def threshold(scores: ArrayLike, quantile: float = 0.05) -> float:
     Args:
         scores: of images that belong, not used in training.
         quantile: share of such images that are rejected all the same, in [0, 1].
+
+    Raises:
+        UsageError: no scores, NaN among them, or a quantile out of range.
     """
     scores = _scores("scores", scores)
-    if not 0 <= quantile <= 1:
-        raise UsageError(f"quantile is {quantile}; expected a share in [0, 1], such as 0.05")
-    return float(np.quantile(scores, quantile))
+    if not (isinstance(quantile, numbers.Real) and 0 <= quantile <= 1):
+        raise UsageError(f"quantile is {str(quantile)[:30]}; expected a share in [0, 1], such as 0.05")
+    # Between an infinite score and another one there is no middle.
+    return float(np.quantile(scores, quantile, method="linear" if np.isfinite(scores).all() else "lower"))
 
 
 def auroc(normal: ArrayLike, outliers: ArrayLike) -> float:
@@ -83,13 +89,16 @@ def auroc(normal: ArrayLike, outliers: ArrayLike) -> float:
 
     Returns:
         The area under the curve of detections against false alarms: 1 separates, 0.5 is chance, and below that
-        outliers look *more* like the data than the data.
+        outliers look *more* like the data than the data. Equal scores count half; a log-likelihood may be -inf.
+
+    Raises:
+        UsageError: no scores, or NaN among them.
     """
-    from sklearn.metrics import roc_auc_score
+    from scipy.stats import rankdata
 
     normal, outliers = _scores("normal", normal), _scores("outliers", outliers)
-    is_outlier = np.r_[np.zeros(len(normal)), np.ones(len(outliers))]
-    return float(roc_auc_score(is_outlier, -np.r_[normal, outliers]))
+    ranks = rankdata(np.r_[normal, outliers])[: len(normal)]  # from 1, equal scores share theirs
+    return float((ranks.mean() - (len(normal) + 1) / 2) / len(outliers))
 
 
 def typicality(scores: ArrayLike, reference: ArrayLike) -> np.ndarray:
@@ -101,6 +110,9 @@ def typicality(scores: ArrayLike, reference: ArrayLike) -> np.ndarray:
 
     Returns:
         (n,) minus the distance from the reference's median.
+
+    Raises:
+        UsageError: no scores, or NaN among them.
 
     Reference:
         Nalisnick et al., "Detecting Out-of-Distribution Inputs to Deep Generative Models Using Typicality", 2019,
@@ -157,6 +169,7 @@ class Detector:
         import tensorflow as tf
 
         images, signature = _images(images), self.signatures()["detect"]
+        batch_size = positive("batch_size", batch_size)
         want = tuple(signature.inputs["image"].shape[1:])
         if images.shape[1:] != want:
             raise UsageError(f"images have shape {images.shape}; expected {('n', *want)}")
@@ -175,7 +188,7 @@ def detector(model: Any, images: ArrayLike, quantile: float = 0.05, batch_size: 
         batch_size: images computed at once.
 
     Raises:
-        UsageError: the model has no such pair, or needs a label.
+        UsageError: the model has no such pair, or needs a label; images of another shape or range, or NaN.
 
     Example:
         ```python
@@ -214,7 +227,19 @@ def _reconstruct(source, images, batch_size):
 
 
 def _images(images):
-    images = np.asarray(images, np.float32)
+    images = _finite(images)
+    low, high = float(images.min()), float(images.max())
+    if low < -1.001 or high > 1.001:  # resampled images leave the range by a rounding
+        scale = "x.astype('float32') / 127.5 - 1" if low >= 0 else "x / abs(x).max()"
+        raise UsageError(f"images are from {low:g} to {high:g}; expected float32 in [-1, 1]: x = {scale}")
+    return images
+
+
+def _finite(images):
+    try:
+        images = np.asarray(images, np.float32)
+    except (TypeError, ValueError):
+        raise UsageError(f"images are {str(images)[:30]}; expected an array (n, H, W, C) of numbers") from None
     if images.ndim < 2 or not len(images):
         raise UsageError(f"images have shape {images.shape}; expected (n, H, W, C)")
     if not np.isfinite(images).all():
@@ -223,7 +248,10 @@ def _images(images):
 
 
 def _scores(name, scores):
-    scores = np.asarray(scores)
+    try:
+        scores = np.asarray(scores, np.float64)
+    except (TypeError, ValueError):
+        raise UsageError(f"{name} are {str(scores)[:30]}; expected (n,) numbers") from None
     if scores.ndim != 1 or not scores.size or np.isnan(scores).any():
         raise UsageError(f"{name} have shape {scores.shape}; expected (n,) numbers, at least one and no NaN")
     return scores

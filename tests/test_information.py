@@ -55,6 +55,56 @@ def test_jensen_shannon_lies_between_0_and_ln_2_and_is_symmetric():
     assert info.js(P, P) == 0 and info.js([1, 0], [0, 1]) == pytest.approx(NAT) and info.js([1, 0], [0, 1], 2) == 1
 
 
+@pytest.mark.parametrize("kind", [np.float64, np.float32])
+@pytest.mark.parametrize("shift", [1, 3, 8, 20])
+def test_divergences_of_densities_that_underflow_in_their_tails(shift, kind):
+    """Of N(0, 1) and N(shift, 1) on a grid, on which each is 0 where the other is not."""
+    x = np.linspace(-45, 45, 9001)
+    p, q, dx = normal(x).astype(kind), normal(x, shift).astype(kind), x[1] - x[0]
+    assert np.any((p == 0) & (q > 0)) and np.any((p > 0) & (q == 0)) and np.any((p > 0) & ((p + q) / 2 == 0))
+    log_ratio = shift * x - shift**2 / 2  # ln q - ln p
+    direct = math.log(2) - np.sum(p.astype(float) * np.logaddexp(0, log_ratio)) * dx
+    assert info.js(p, q, dx=dx) == pytest.approx(direct, abs=1e-6)
+    assert info.js(p, q, dx=dx) == info.js(q, p, dx=dx) <= math.log(2)
+    assert info.game_value(p, q, dx=dx) == pytest.approx(2 * direct - math.log(4), abs=1e-6)
+    if kind == np.float64:  # what float32 leaves out of a density 20 standard deviations away is not nothing
+        assert info.kl(p, q, dx=dx) == pytest.approx(shift**2 / 2, rel=1e-9)
+        assert info.cross_entropy(p, q, dx=dx) == pytest.approx(info.gaussian_entropy(1.0) + shift**2 / 2, rel=1e-9)
+    far = normal(x, 36)  # here the density that underflows is one that `p` shows
+    assert info.kl(p, far, dx=dx) == info.cross_entropy(p, far, dx=dx) == math.inf
+
+
+def test_what_cannot_be_negative_is_not_though_sums_are_rounded():
+    p = laws(50, 20)
+    for share in (1 - 9e-6, 1, 1 + 9e-6):
+        assert np.all(info.kl(share * p, p) >= 0) and np.all(info.kl(p, share * p) >= 0)
+        assert np.all(info.js(share * p, p) >= 0) and np.abs(info.kl(share * p, p)).max() < 1e-12
+        assert np.all(info.js(share * np.eye(4), np.roll(np.eye(4), 1, axis=0)) <= NAT)
+        assert np.all(info.game_value(share * p, p) >= -math.log(4))
+        assert info.mutual_information(share * np.outer(P, Q)) == pytest.approx(0, abs=1e-15)
+        assert info.mutual_information(share * np.outer(P, Q)) >= 0 and info.entropy([share, 0]) == 0
+        assert info.mutual_information(np.diag(share * P)) == pytest.approx(info.entropy(P))
+        law = dict(enumerate(share * P))
+        assert info.mean_length(info.huffman_code(law), law) == pytest.approx(info.entropy(P, 2), abs=1e-12)
+    rng = np.random.default_rng(3)
+    for size in range(1, 30):
+        root = rng.normal(size=(size, size))
+        covariance = root @ root.T + 0.01 * np.eye(size)
+        assert 0 <= info.gaussian_kl(np.ones(size), covariance, np.ones(size), covariance) < 1e-9
+
+
+def test_mutual_information_of_rare_values_is_finite():
+    joint = np.array([[1 - 1e-200, 0.0], [0.0, 1e-200]])  # whose product of marginals is 0
+    assert info.mutual_information(joint) == pytest.approx(0, abs=1e-15)
+    assert info.mutual_information(np.array([[0.5, 0, 0], [0, 0, 0], [0, 0, 0.5]])) == pytest.approx(NAT)
+
+
+@pytest.mark.parametrize("two", [np.float16(2), np.float32(2), np.float64(2), np.int8(2), np.array(2.0), 2])
+def test_bases_are_numbers_of_any_kind(two):
+    assert info.entropy(P, two) == pytest.approx(1.75)
+    assert info.kl(P, Q, base=two) == pytest.approx(0.25) and info.gaussian_kl(0, 1, base=two) == 0
+
+
 def test_mutual_information_is_zero_for_independent_variables_and_the_entropy_for_equal_ones():
     assert info.mutual_information(np.outer(P, Q)) == pytest.approx(0, abs=1e-12)
     assert info.mutual_information(np.diag(P)) == pytest.approx(info.entropy(P))
@@ -182,6 +232,9 @@ def test_the_optimal_discriminator_where_nobody_is():
         (lambda: info.entropy([]), "is empty"),
         (lambda: info.entropy("ab"), "expected numbers"),
         (lambda: info.entropy(P, base=1), "base is 1"),
+        (lambda: info.entropy(P, base=np.float32(1)), "base is 1.0"),
+        (lambda: info.entropy(P, base="2"), "base is 2"),
+        (lambda: info.entropy(P, base=np.array([2, 3])), "base is"),
         (lambda: info.kl(P, [1.0]), "4 and 1 values"),
         (lambda: info.kl(np.full((2, 2), 0.5), np.full((3, 2), 0.5)), "shapes"),
         (lambda: info.entropy(P, dx=[1, 2]), "dx has shape"),
@@ -189,6 +242,12 @@ def test_the_optimal_discriminator_where_nobody_is():
         (lambda: info.gaussian_entropy([1, 0]), "not positive definite"),
         (lambda: info.gaussian_entropy([[1, 2], [0, 1]]), "not symmetric"),
         (lambda: info.gaussian_kl([1, 2], np.eye(3)), "one number d"),
+        (lambda: info.gaussian_kl([1, 2], [[1.0]]), "one number d"),
+        (lambda: info.gaussian_kl([[1, 2], [3]], 1), "mean is .* expected numbers"),
+        (lambda: info.gaussian_kl(1, [[1, 2], [3]]), "covariance is .* expected numbers"),
+        (lambda: info.gaussian_kl(1, 1, 1, [1, "a"]), "other_covariance is .* expected numbers"),
+        (lambda: info.gaussian_kl([1, 2], np.ones((2, 2, 2))), "not symmetric"),
+        (lambda: info.gaussian_kl([0, 0], 1e-9 * np.array([[2.0, 1], [0, 2]])), "not symmetric"),
         (lambda: info.huffman_code([0.5, 0.5]), "mapping"),
         (lambda: info.bayes([[0.5, 0.5]], P), "expected .A, B. and .A,."),
         (lambda: info.bayes([[1, 0], [1, 0]], [0.5, 0.5]), "b = 1 has probability 0"),

@@ -22,6 +22,8 @@ def test_auroc_by_hand():
     assert outliers.auroc([1.0, 2.0], [-1.0, 0.0]) == 1
     assert outliers.auroc([1.0, 2.0], [3.0, 4.0]) == 0
     assert outliers.auroc([1.0, 2.0], [1.0, 2.0]) == 0.5
+    assert outliers.auroc([-np.inf, 0.0], [-np.inf]) == 0.75, "a likelihood may be 0"
+    assert outliers.auroc([np.inf], [-np.inf]) == 1 and outliers.auroc(np.int8([1, 2]), [True]) == 0.75
     # Two unit normal laws, two apart: Phi(2 / sqrt 2).
     rng = np.random.default_rng(0)
     assert outliers.auroc(rng.normal(2, 1, 4000), rng.normal(0, 1, 4000)) == pytest.approx(0.9214, abs=0.01)
@@ -33,6 +35,7 @@ def test_threshold_rejects_its_share():
     assert np.mean(scores < limit) == pytest.approx(0.1, abs=1e-3)
     assert outliers.threshold([3.0, 1.0, 2.0], 0.5) == 2
     assert outliers.threshold([3.0, 1.0, 2.0], 0) == 1
+    assert outliers.threshold([1.0, -np.inf, -np.inf, 2.0], np.float32(0.5)) == -np.inf
 
 
 def test_typicality_by_hand():
@@ -70,6 +73,15 @@ def test_usage_errors():
         (lambda: outliers.threshold([1.0], 5), "quantile is 5"),
         (lambda: outliers.auroc([1.0], []), "outliers have shape (0,)"),
         (lambda: outliers.auroc([np.nan], [1.0]), "NaN"),
+        (lambda: outliers.auroc(["low"], [1.0]), "normal are ['low']"),
+        (lambda: outliers.auroc([1.0], [[1], [1, 2]]), "outliers are [[1], [1, 2]]"),
+        (lambda: outliers.auroc([1.0], [1j]), "outliers are [1j]"),
+        (lambda: outliers.typicality([None, "a"], [1.0]), "scores are [None, 'a']"),
+        (lambda: outliers.threshold([1.0], "most"), "quantile is most"),
+        (lambda: outliers.score_samples(make("vae"), images, kind=3), "kind '3'"),
+        (lambda: outliers.score_samples(make("vae"), images, batch_size=0), "batch_size is 0"),
+        (lambda: outliers.score_samples(make("vae"), images, samples=0), "samples is 0"),
+        (lambda: outliers.score_samples(make("autoencoder"), 127.5 * images + 127.5), "images are from 0 to 255"),
     ]
     for call, words in cases:
         with pytest.raises(UsageError) as caught:
@@ -169,6 +181,14 @@ def test_a_detector_of_a_run(trained, tmp_path):
         ("has no 'encode' and 'decode', only generate", lambda: outliers.detector(make("gan"), images)),
         ("is no Keras model", lambda: outliers.detector(tmp_path / "encode.onnx", images)),
         ("quantile is 2", lambda: outliers.detector(model, images, quantile=2)),
+        ("quantile is most", lambda: outliers.detector(model, images, quantile="most")),
+        ("quantile is None", lambda: outliers.detector(model, images, quantile=None)),
+        ("images are folder", lambda: outliers.detector(model, "folder")),
+        ("images are [[1], [1, 2]]", lambda: outliers.detector(model, [[1], [1, 2]])),
+        ("from 0 to 255", lambda: outliers.detector(model, (127.5 * images + 127.5).astype(np.uint8))),
+        ("batch_size is 0", lambda: outliers.detector(model, images, batch_size=0)),
+        ("batch_size is 0", lambda: detect(images, batch_size=0)),
+        ("images are [['a']]", lambda: detect([["a"]])),
         ("expected ('n', 8, 8, 1)", lambda: detect(images[:, :4])),
         ("NaN", lambda: detect(images * np.nan)),
     ):

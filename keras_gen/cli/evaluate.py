@@ -65,7 +65,21 @@ def evaluated(path: Path, data: str | None, n: int, seed: int) -> Any:
     else:
         size = {"image_size": tuple(model.image_shape[:2]), "channels": model.image_shape[-1]}
         train, test = (sets.examples(data, split, **size) for split in ("train", "test"))
-    return evaluate(model, train, test, n, seed)
+    return _with_split(evaluate(model, train, test, n, seed), path.parent, data)
+
+
+def _with_split(found, folder, data):
+    """Notes in the protocol what a run was trained on, where that is not the train split of these data."""
+    from keras_gen.data.messages import canonical
+
+    try:
+        settings = json.loads((folder / "card.json").read_text(encoding="utf-8"))["settings"]
+        split = settings["split"] if settings["data"] == data else "train"
+    except (OSError, ValueError, KeyError, TypeError):
+        return found
+    if canonical(split.partition("[")[0]) != "train" or "+" in split:
+        found.protocol["trained_on"] = split
+    return found
 
 
 def _trained_on(folder):
@@ -76,36 +90,50 @@ def _trained_on(folder):
 
 
 def table(found: Any, width: int | None = None) -> list[str]:
-    """Returns the lines that the terminal shows of an evaluation: a block for each judge, and one of the model's own.
+    """Returns the lines that the terminal shows of an evaluation: a block for each judge, of pixels, and of the model.
 
     Args:
         found: the evaluation.
         width: that a line may have; `None` lets them be as long as they are.
     """
-    from keras_gen.metrics.better import NEIGHBORS, OF_SAMPLES
+    from keras_gen.metrics.better import NEIGHBORS, OF_SAMPLES, ON_PIXELS
 
     protocol, values = found.protocol, found.metrics
     n, judges = protocol["n_real"], protocol["judges"]
-    digits = figures.digits(n) if judges else 3  # a row of text holds many tokens
-    blocks = {
-        "first": {name: value for name, value in values.items() if name in OF_SAMPLES},
-        "second": {name: value for name, value in values.items() if name.startswith(NEIGHBORS)},
-    }
-    own = {name: value for name, value in values.items() if name not in blocks["first"] | blocks["second"]}
+    digits = figures.digits(n) if "n_fake" in protocol else 3  # a row of text holds many tokens
     wide = max(map(len, values), default=0)
-    of = f"{protocol['n_fake']} samples against {n} test images" if blocks["first"] else f"{n} test rows"
+    pixels = {name: value for name, value in values.items() if name in ON_PIXELS}
+    blocks = []
+    for place, judge in enumerate(judges):
+        begin = NEIGHBORS if judge["kind"] == "neighbors" else ""
+        names = {f"{begin}{name}" for name in OF_SAMPLES} | ({"copies"} if not place else set())
+        blocks.append({name: value for name, value in values.items() if name in names and name not in pixels})
+    judged = pixels.keys() | {name for block in blocks for name in block}
+    own = {name: value for name, value in values.items() if name not in judged}
+    of = f"{protocol['n_fake']} samples against {n} test images" if judged else f"{n} test rows"
     lines = _folded(f"{of} of {protocol['data']}, seed {protocol['seed']}; {figures.meaning()}", width)
     if judges and n < figures.FEW:
         few = f"{n} samples are few: another seed gives other figures"
         more = ", and fd depends on their number; compare it with the table below only"
-        lines += _folded(few + (more if blocks["first"] and found.ladder else ""), width)
-    for judge, block in zip(judges, blocks.values(), strict=False):
+        lines += _folded(few + (more if judged and found.ladder else ""), width)
+    if "trained_on" in protocol:
+        seen = f"the run was trained on the split {protocol['trained_on']!r}, which may hold these images: "
+        lines += _folded(seen + "nothing here tells of new ones", width)
+    if not judges and "n_fake" in protocol:
+        lines += _folded(f"{n} test images are too few for a judge: samples are not measured", width)
+    for judge, block in zip(judges, blocks, strict=True):
         if block:
-            right = f"right on {100 * judge['accuracy']:.1f} % of test images"
+            right = f"right on {100 * judge['accuracy']:.1f} % of test images" if judge["accuracy"] is not None else ""
+            right = right or "which needs no labels: there are none, or of one class only"
             lines += ["", *_folded(f"by the judge {judge['kind']} {judge['digest'][:8]}, {right}", width)]
             lines += figures.lines(block, digits, wide)
+    if pixels:
+        of = protocol.get("classifier_accuracy_of_real")
+        of = f"; as many real images score {figures.number(of, digits)}" if of is not None else ""
+        lines += ["", *_folded(f"on pixels, without a judge{of}", width), *figures.lines(pixels, digits, wide)]
     if own:
-        lines += ["", "of the model itself", *figures.lines(own, digits, wide)]
+        of = f"; bits are of pixels of {protocol['levels']} levels" if "levels" in protocol else ""
+        lines += ["", *_folded(f"of the model itself{of}", width), *figures.lines(own, digits, wide)]
     return [*lines, *_ladder(found.ladder, judges, digits, width)]
 
 

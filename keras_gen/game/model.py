@@ -17,6 +17,7 @@ from keras_gen.game.inference import Inference
 from keras_gen.game.player import Player
 from keras_gen.game.player import optimizers as optimizers_of
 from keras_gen.game.step import Step
+from keras_gen.losses import Levels
 from keras_gen.ops.random import SeedGenerator, adopt
 from keras_gen.signatures.law import Law
 from keras_gen.signatures.signature import Signature
@@ -79,6 +80,10 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
     def expects(self) -> dict[str, tuple[int | None, ...]]:
         """Returns the named tensors that a training batch must hold, with their shapes, batch first."""
         return {"image": (None, *self.image_shape), **{name: (None,) for name in self.conditions()}}
+
+    def pixel_levels(self) -> Levels | None:
+        """Returns the levels whose bits `log_prob` counts; `None` where it is of no levels, and bits are not known."""
+        return None
 
     def conditions(self) -> dict[str, Law]:
         """Returns the networks' conditions, such as `label`, one number for each image: name to distribution."""

@@ -4,7 +4,7 @@ from keras_gen.errors import check_backend
 
 check_backend()
 
-from keras_gen.metrics.better import BETTER, better
+from keras_gen.metrics.better import BETTER, NEIGHBORS, better
 from keras_gen.metrics.codes import linear_probe, nearest_neighbors, pca_error
 from keras_gen.metrics.compare import Rung, compare, ladder
 from keras_gen.metrics.distance import (
@@ -51,6 +51,7 @@ __all__ = [
     "Judge",
     "Judged",
     "KID",
+    "NEIGHBORS",
     "ModeCoverage",
     "Moments",
     "NeighborJudge",

@@ -16,6 +16,7 @@ OF_SAMPLES: dict[str, str | None] = {
     "classifier_accuracy_score": "higher",
     "class_variance": None,  # 1 is that of real images: more is as wrong as less
 }
+ON_PIXELS = ("classifier_accuracy_score", "class_variance")  # of samples, but of no judge's features
 # Then what a model tells of itself: likelihoods, reconstructions, and its `measures`.
 OF_MODELS: dict[str, str | None] = {
     "nll": "lower",

@@ -6,23 +6,47 @@ from numpy.typing import ArrayLike
 from keras_gen.errors import UsageError
 
 
+def array(name: str, value: ArrayLike) -> np.ndarray:
+    """Returns an array of any shape and type.
+
+    Raises:
+        UsageError: rows of several lengths.
+    """
+    try:
+        return np.asarray(value)
+    except (TypeError, ValueError):
+        raise UsageError(f"{name} is {str(value)[:30]!r}; expected an array: rows of one length") from None
+
+
+def floats(name: str, value: ArrayLike) -> np.ndarray:
+    """Returns a float64 array of any shape.
+
+    Raises:
+        UsageError: no numbers, or rows of several lengths.
+    """
+    try:
+        return np.asarray(value, np.float64)
+    except (TypeError, ValueError):
+        raise UsageError(f"{name} is {str(value)[:30]!r}; expected an array of numbers") from None
+
+
 def rows(name: str, value: ArrayLike, least: int = 1) -> np.ndarray:
     """Returns features as a float array (n, d); images (n, H, W, C) are flattened.
 
     Raises:
         UsageError: too few rows, no numbers, NaN or infinity.
     """
-    array = np.asarray(value)
-    if array.dtype.kind not in "bfiu":
-        raise UsageError(f"{name} is of type {array.dtype}; expected numbers")
-    if array.ndim < 2 or not array[0:1].size:
-        raise UsageError(f"{name} has shape {array.shape}; expected (n, d): one row of features for each sample")
-    if len(array) < least:
-        raise UsageError(f"{name} has {len(array)} rows; expected at least {least}")
-    array = array.reshape(len(array), -1)
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
+    found = array(name, value)
+    if found.dtype.kind not in "bfiu":
+        raise UsageError(f"{name} is of type {found.dtype}; expected numbers")
+    if found.ndim < 2 or not found[0:1].size:
+        raise UsageError(f"{name} has shape {found.shape}; expected (n, d): one row of features for each sample")
+    if len(found) < least:
+        raise UsageError(f"{name} has {len(found)} rows; expected at least {least}")
+    found = found.reshape(len(found), -1)
+    if found.dtype.kind == "f" and not np.isfinite(found).all():
         raise UsageError(f"{name} holds NaN or infinity; expected finite features")
-    return array
+    return found
 
 
 def pair(real: ArrayLike, fake: ArrayLike, least: int = 1) -> tuple[np.ndarray, np.ndarray]:
@@ -43,7 +67,7 @@ def class_labels(name: str, value: ArrayLike, count: int | None = None) -> np.nd
     Raises:
         UsageError: another shape or type, a negative label, or not `count` of them.
     """
-    labels = np.asarray(value)
+    labels = array(name, value)
     if labels.ndim != 1 or not labels.size or labels.dtype.kind not in "iu" or labels.min() < 0:
         kind = f"{labels.dtype} {labels.shape}"
         raise UsageError(f"{name} is {kind}; expected (n,) whole numbers from 0: the number of each class")

@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_gen.errors import UsageError
-from keras_gen.metrics.checks import class_labels, pair, whole
+from keras_gen.metrics.checks import class_labels, pair, rows, whole
 
 
 def linear_probe(codes: ArrayLike, labels: ArrayLike, test_codes: ArrayLike, test_labels: ArrayLike) -> float:
@@ -59,7 +59,7 @@ def nearest_neighbors(
     """
     from sklearn.neighbors import KNeighborsClassifier
 
-    k = whole("k", k, most=len(codes))
+    k = whole("k", k, most=len(rows("codes", codes)))
     return _accuracy(KNeighborsClassifier(k, algorithm="brute"), codes, labels, test_codes, test_labels)
 
 
@@ -91,7 +91,7 @@ def pca_error(train: ArrayLike, test: ArrayLike, components: int, seed: int = 0)
     """
     from sklearn.decomposition import PCA
 
-    train, test = (rows.astype(np.float32) for rows in pair(train, test))
+    train, test = (part.astype(np.float32) for part in pair(train, test))
     whole("components", components, 0, min(train.shape))
     if components == 0:
         return float(np.mean(np.square(test - train.mean(axis=0, dtype=np.float64))))

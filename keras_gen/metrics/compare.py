@@ -49,7 +49,11 @@ def compare(
 
 def _see(judge, images):
     """Returns features, and labels or None."""
-    return judge(images) if callable(judge) else (judge.features(images), None)
+    return judge(images) if _sees_classes(judge) else (judge.features(images), None)
+
+
+def _sees_classes(judge):
+    return callable(judge) and getattr(judge, "classes", 1) > 0
 
 
 def _figures(judge, real, fake, split, asked, k, seed):
@@ -91,9 +95,9 @@ def ladder(
     against the same first half, have equal numbers of samples.
 
     Args:
-        judge: a `Judge` or a `NeighborJudge`.
+        judge: a `Judge`, a `NeighborJudge`, or `Inception`.
         real_test: (n, H, W, C) real images that no model was trained on, in random order.
-        labels: (n,) their classes; without them, what the judge sees.
+        labels: (n,) their classes; without them, what the judge sees, if it sees classes.
         split: where they are from.
         blur: standard deviation of the blur, as a share of the images' shorter side; at least half a pixel, below which
             it changes nothing.
@@ -101,10 +105,11 @@ def ladder(
         seed: of the noise, of the choice of images, and of KID's subsets.
 
     Returns:
-        Rows in the order: real, blurred, one class absent, few images repeated, class means, noise.
+        Rows in the order: real, blurred, one class absent, few images repeated, class means, noise. Those of classes
+        are left out where none are known.
 
     Raises:
-        UsageError: too few images, or a judge that sees no classes.
+        UsageError: too few images, or all of one class.
 
     Example:
         ```python
@@ -119,28 +124,29 @@ def ladder(
     repeated = whole("repeated", repeated)
     if half < max(repeated, 2):
         raise UsageError(f"there are {len(images)} images; expected at least {2 * max(repeated, 2)}")
-    if not callable(judge):
-        raise UsageError(f"{judge.name} sees no classes; use metrics.Judge")
-    reference, other = judge(images[:half]), images[half : 2 * half]
-    labels = judge.labels(other) if labels is None else class_labels("labels", labels, len(images))[half : 2 * half]
+    reference, other = _see(judge, images[:half])[0], images[half : 2 * half]
+    if labels is not None:
+        labels = class_labels("labels", labels, len(images))[half : 2 * half]
+    elif _sees_classes(judge):
+        labels = judge.labels(other)
     other = from_uint8(other)
     rng = np.random.default_rng(seed)
-    classes = np.unique(labels)
+    sigma = max(blur * min(other.shape[1:3]), LEAST_BLUR)
+    damaged = {"real": other, "blurred": gaussian_filter(other, (0, sigma, sigma, 0))}
+    absent, means = ({}, {}) if labels is None else _without_classes(other, labels)
+    damaged |= absent
+    damaged[f"{repeated} repeated"] = other[rng.choice(half, repeated, replace=False)][np.arange(half) % repeated]
+    damaged |= means
+    damaged["noise"] = rng.uniform(-1, 1, other.shape).astype(np.float32)
+    return [Rung(name, _figures(judge, reference, fake, split, None, 5, seed)) for name, fake in damaged.items()]
+
+
+def _without_classes(images, labels):
+    """Returns, by their names, images without those of the last class, and each image's class mean."""
+    classes, index = np.unique(labels, return_inverse=True)
     if len(classes) < 2:
         raise UsageError(f"all images are of class {classes[0]}; expected at least 2 classes")
-    sigma = max(blur * min(other.shape[1:3]), LEAST_BLUR)
-    rest = other[labels != classes[-1]]
-    means = np.zeros((classes[-1] + 1, *other.shape[1:]), np.float32)
-    for label in classes:
-        means[label] = other[labels == label].mean(axis=0)
-    damaged = {
-        "real": other,
-        "blurred": gaussian_filter(other, (0, sigma, sigma, 0)),
-        f"{len(classes) - 1} of {len(classes)} classes": rest[np.arange(half) % len(rest)],
-        f"{repeated} repeated": other[rng.choice(half, repeated, replace=False)][np.arange(half) % repeated],
-        "class means": means[labels],
-        "noise": rng.uniform(-1, 1, other.shape).astype(np.float32),
-    }
-    return [
-        Rung(name, _figures(judge, reference.features, fake, split, None, 5, seed)) for name, fake in damaged.items()
-    ]
+    rest = images[labels != classes[-1]]
+    means = np.stack([images[labels == label].mean(axis=0) for label in classes])
+    absent = rest[np.arange(len(images)) % len(rest)]
+    return {f"{len(classes) - 1} of {len(classes)} classes": absent}, {"class means": means[index]}

@@ -1,15 +1,18 @@
 """How far the distribution of fakes is from that of real examples: Frechet distance, KID, neighborhoods, copies."""
 
 import math
+import numbers
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_gen.errors import UsageError
-from keras_gen.metrics.checks import pair, rows, whole
+from keras_gen.metrics.checks import floats, pair, rows, whole
 
 _BLOCK = 2**23  # float64 numbers (64 MiB) that are held besides the features
+_MOMENTS = ("mean", "covariance")
+_ROUNDING = 1e-6  # of a covariance's norm: that of float32 features, or of numbers that were written as text
 
 
 class Moments:
@@ -100,7 +103,8 @@ def frechet_distance(
         A float of at least 0. On the features of InceptionV3 it is called FID; on any others it is not.
 
     Raises:
-        UsageError: fewer than 2 rows, NaN, or another number of features.
+        UsageError: fewer than 2 rows, NaN, another number of features, or a covariance that is none: not symmetric, or
+            with a negative variance in some direction, by more than a millionth of it.
 
     Deviations:
         The root is taken of the symmetric C1^(1/2) C2 C1^(1/2), by eigenvalues, and not of the product C1 C2: no
@@ -121,14 +125,31 @@ def frechet_distance(
 
 def _moments(name, value):
     if isinstance(value, tuple) and len(value) == 2:
-        mean, covariance = (np.asarray(part, np.float64) for part in value)
-        if mean.ndim != 1 or covariance.shape != mean.shape * 2:
+        mean, covariance = (floats(f"{name}'s {what}", part) for what, part in zip(_MOMENTS, value, strict=True))
+        if mean.ndim != 1 or not mean.size or covariance.shape != mean.shape * 2:
             raise UsageError(f"{name} is of shapes {mean.shape} and {covariance.shape}; expected (d,) and (d, d)")
         if not (np.isfinite(mean).all() and np.isfinite(covariance).all()):
             raise UsageError(f"{name} holds NaN or infinity; expected a finite mean and covariance")
-        return mean, covariance
+        return mean, _checked(f"{name}'s covariance", covariance)
     moments = value if isinstance(value, Moments) else Moments(rows(name, value, 2))
     return moments.mean, moments.covariance
+
+
+def _checked(name, covariance):
+    """Returns a covariance, symmetric to the last digit."""
+    scale = np.linalg.norm(covariance)  # at least the largest eigenvalue
+    gap = np.abs(covariance - covariance.T)
+    if gap.max() > _ROUNDING * scale:
+        row, column = map(int, np.unravel_index(gap.argmax(), gap.shape))
+        pair = f"{covariance[row, column]:.4g} at {row, column} and {covariance[column, row]:.4g} at {column, row}"
+        raise UsageError(f"{name} is not symmetric: {pair}; expected np.cov(features, rowvar=False)")
+    covariance = (covariance + covariance.T) / 2
+    try:  # of far less work than the eigenvalues
+        np.linalg.cholesky(covariance + (_ROUNDING * scale or 1.0) * np.eye(len(covariance)))
+    except np.linalg.LinAlgError:
+        least = np.linalg.eigvalsh(covariance)[0]
+        raise UsageError(f"{name} has the eigenvalue {least:.4g}; expected variances of at least 0") from None
+    return covariance
 
 
 class KID(NamedTuple):
@@ -233,6 +254,10 @@ def precision_recall(real: ArrayLike, fake: ArrayLike, k: int = 5) -> PrecisionR
 def density_coverage(real: ArrayLike, fake: ArrayLike, k: int = 5) -> DensityCoverage:
     """Returns the counterparts of precision and recall that a few outliers do not move.
 
+    Every real point has a ball of its own radius. That of a far one is wide and holds about k fakes all the same, of
+    those at the edge that it sees: it counts as one of n. Precision and recall ask whether any ball holds a point, and
+    such a ball may be the only one.
+
     Args:
         real: features (n, d), n > k.
         fake: features (m, d), m > k.
@@ -268,10 +293,8 @@ def neighborhoods(real: ArrayLike, fake: ArrayLike, k: int = 5) -> Neighborhoods
     """
     k = whole("k", k)
     real, fake = pair(real, fake, k + 1)
-    center = real.mean(axis=0, dtype=np.float64)
-    norm = max(np.max(np.linalg.norm(block, axis=1)) for x in (real, fake) for _, block in _blocks(x, center))
-    # Distances of equal points round to about 1e-8 of their norms: a copy must not fall out of a ball of radius 0.
-    radius, fake_radius = (_radii(x, k, center) + 1e-7 * norm for x in (real, fake))
+    center = _middle(real)
+    radius, fake_radius = (_radii(x, k, center) for x in (real, fake))
     inside, reached = np.zeros(len(fake), int), np.zeros(len(real), bool)
     nearest = np.full(len(real), np.inf)
     for row, column, distance in _distances(fake, real, center):
@@ -281,6 +304,13 @@ def neighborhoods(real: ArrayLike, fake: ArrayLike, k: int = 5) -> Neighborhoods
     return Neighborhoods(
         float(np.mean(inside > 0)), float(reached.mean()), float(inside.mean() / k), float(np.mean(nearest <= radius))
     )
+
+
+def _middle(x):
+    """Returns the median of each feature: distances are of rows around it, which a far one must not move."""
+    step = max(1, _BLOCK // len(x))
+    parts = [np.median(x[:, first : first + step], axis=0) for first in range(0, x.shape[1], step)]
+    return np.concatenate(parts).astype(np.float64)
 
 
 def _blocks(x, center):
@@ -301,13 +331,19 @@ def _distances(x, y, center):
 
 
 def _radii(x, k, center):
-    """Returns the distance (n,) from each point to its k-th nearest neighbor."""
+    """Returns the distance (n,) from each point to its k-th nearest neighbor, and what rounding may add to it.
+
+    A squared distance is rounded by some 1e-16 of the points' squared norms, that of a copy as well, which must not
+    fall out of a ball of radius 0. Of each point its own norm counts, and squared: with the largest norm of all one far
+    row would widen every ball, and added to the radius its own would hold whatever there is.
+    """
     best = np.full((len(x), k), np.inf)
     for part, other, distance in _distances(x, x, center):
         if part == other:
             np.fill_diagonal(distance, np.inf)  # a point is no neighbor of its own
         best[part] = np.partition(np.hstack([best[part], distance]), k - 1, axis=1)[:, :k]
-    return best.max(axis=1)
+    norm = np.concatenate([np.linalg.norm(block, axis=1) for _, block in _blocks(x, center)])
+    return np.hypot(best.max(axis=1), 1e-7 * norm)
 
 
 class Copies(NamedTuple):
@@ -340,8 +376,8 @@ def nearest_neighbor_copies(fake: ArrayLike, train: ArrayLike, held_out: ArrayLi
     """
     from sklearn.neighbors import NearestNeighbors
 
-    if not 0 < quantile < 1:
-        raise UsageError(f"quantile is {quantile}; expected a number between 0 and 1")
+    if not (isinstance(quantile, numbers.Real) and 0 < quantile < 1):
+        raise UsageError(f"quantile is {str(quantile)[:30]}; expected a number between 0 and 1")
     train, fake = pair(train, fake)
     _, held_out = pair(train, held_out)
     searched = NearestNeighbors(n_neighbors=1, algorithm="brute").fit(train.astype(np.float32))

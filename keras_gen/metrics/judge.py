@@ -18,6 +18,7 @@ from keras_gen.callbacks.progress import ProgressLine
 from keras_gen.data import store
 from keras_gen.data.examples import Examples
 from keras_gen.data.messages import notice
+from keras_gen.data.splits import held_out
 from keras_gen.errors import UsageError, near_misses
 from keras_gen.files import writing
 from keras_gen.images import from_uint8
@@ -37,7 +38,7 @@ RECIPE = {
 NEIGHBOR_RECIPE = {"components": 64, "neighbors": 5, "least_variance": 1e-4}  # as a share of the largest
 
 _BLOCK = 256  # images in a forward pass
-_HELD_OUT = 7  # one example in so many, where a set has no test split
+_HELD_OUT = 1 / 7  # of each class, where a set has no test split
 _BROKEN = (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile)
 
 
@@ -89,8 +90,8 @@ class Judge:
 
         Args:
             examples: labelled train examples, or a name or path that `keras_gen.data.load` knows.
-            test: labelled examples on which `accuracy` is measured. By default the set's test split; without one, every
-                seventh example is held out.
+            test: labelled examples on which `accuracy` is measured. By default the set's test split; without one, a
+                seventh of each class is held out at random.
             seed: of the weights and of the order of the examples.
             recipe: changes of `RECIPE`.
             image_size: for a name or path, as in `keras_gen.data.load`.
@@ -100,7 +101,7 @@ class Judge:
             UsageError: no such data, no labels, or an unknown entry of the recipe.
         """
         recipe = _recipe(cls.default_recipe(), recipe)
-        train, test = _splits(examples, test, image_size, channels)
+        train, test = _splits(examples, test, image_size, channels, _labelled)
         key = json.dumps([cls.kind, *(_digest(part) for part in (train, test)), recipe, int(seed), 1], sort_keys=True)
         slug = re.sub(r"[^\w-]+", "_", train.name)[-40:] or "data"
         path = store.cache_folder() / "judges" / f"{slug}-{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
@@ -204,10 +205,11 @@ class NeighborJudge:
     """A second opinion without a network: the k nearest neighbors in whitened principal components of the pixels.
 
     It takes the same arguments and has the same attributes as `Judge`. Fitting takes seconds, so nothing is cached.
+    Features need no labels: of examples without them it sees no classes, `classes` is 0 and `accuracy` is `None`.
 
     Args:
         components: a fitted `sklearn.decomposition.PCA`.
-        neighbors: a fitted `sklearn.neighbors.KNeighborsClassifier` on its output.
+        neighbors: a fitted `sklearn.neighbors.KNeighborsClassifier` on its output; `None` sees no classes.
         image_shape: (H, W, C).
         name: of the data.
     """
@@ -216,8 +218,9 @@ class NeighborJudge:
 
     def __init__(self, components: Any, neighbors: Any, image_shape: tuple[int, int, int], name: str = ""):
         self.components, self.neighbors = components, neighbors
-        self.image_shape, self.name, self.accuracy = tuple(image_shape), name, 0.0
-        self.classes = int(neighbors.classes_.max()) + 1
+        self.image_shape, self.name = tuple(image_shape), name
+        self.accuracy: float | None = None
+        self.classes = int(neighbors.classes_.max()) + 1 if neighbors else 0
         parts = {"mean": components.mean_, "axes": components.components_, "scale": components.explained_variance_}
         self.digest = store.digest({"kind": np.frombuffer(self.kind.encode(), np.uint8), **parts})[:16]
 
@@ -231,42 +234,51 @@ class NeighborJudge:
         image_size: int | tuple[int, int] | None = None,
         channels: int | None = None,
     ) -> "NeighborJudge":
-        """Fits the judge of a data set; arguments as for `Judge.for_data`.
+        """Fits the judge of a data set; arguments as for `Judge.for_data`, and examples may have no labels.
 
         Raises:
-            UsageError: no such data, no labels, or an unknown entry of the recipe.
+            UsageError: no such data, no images, or an unknown entry of the recipe.
         """
-        return cls.train(*_splits(examples, test, image_size, channels), seed, recipe)
+        return cls.train(*_splits(examples, test, image_size, channels, _pictured), seed, recipe)
 
     @classmethod
     def train(
         cls, examples: Examples, test: Examples, seed: int = 0, recipe: Mapping[str, Any] | None = None
     ) -> "NeighborJudge":
-        """Fits a judge; arguments as for `Judge.train`.
+        """Fits a judge; arguments as for `Judge.train`, and examples may have no labels.
 
         Raises:
-            UsageError: no labels, or an unknown entry of the recipe.
+            UsageError: no images, or an unknown entry of the recipe.
         """
         from sklearn.decomposition import PCA
         from sklearn.neighbors import KNeighborsClassifier
 
         recipe = _recipe(dict(NEIGHBOR_RECIPE), recipe)
         for part in (examples, test):
-            _labelled(part)
+            _pictured(part)
         pixels = _flat(examples.arrays["image"], _shape(examples))
         count = min(recipe["components"], *pixels.shape)
         pca = PCA(count, whiten=True, random_state=seed).fit(pixels)
         # Pixels that hardly vary must not be blown up to unit variance.
         kept = int(np.sum(pca.explained_variance_ > recipe["least_variance"] * pca.explained_variance_[0]))
         pca = pca if kept == count else PCA(max(1, kept), whiten=True, random_state=seed).fit(pixels)
-        neighbors = KNeighborsClassifier(min(recipe["neighbors"], len(pixels)), algorithm="brute")
-        neighbors.fit(pca.transform(pixels), examples.arrays["label"])
+        neighbors = None
+        if "label" in examples.arrays:
+            neighbors = KNeighborsClassifier(min(recipe["neighbors"], len(pixels)), algorithm="brute")
+            neighbors.fit(pca.transform(pixels), examples.arrays["label"])
         judge = cls(pca, neighbors, _shape(examples), examples.name)
-        judge.accuracy = float(np.mean(judge.labels(test.arrays["image"]) == test.arrays["label"]))
+        if neighbors and "label" in test.arrays:
+            judge.accuracy = float(np.mean(judge.labels(test.arrays["image"]) == test.arrays["label"]))
         return judge
 
     def __call__(self, images: np.ndarray) -> Judged:
-        """Returns features and labels of images (n, H, W, C), uint8, or float32 in [-1, 1]."""
+        """Returns features and labels of images (n, H, W, C), uint8, or float32 in [-1, 1].
+
+        Raises:
+            UsageError: it sees no classes, or images of another shape.
+        """
+        if not self.classes:
+            raise UsageError(f"{self.name or 'the data'} has no labels, so this judge sees no classes; call features()")
         features = self.features(images)
         return Judged(features, self.neighbors.predict(features).astype(np.int32))
 
@@ -307,8 +319,8 @@ def _recipe(default, changes):
     return {**default, **(changes or {})}
 
 
-def _splits(examples, test, image_size, channels):
-    """Returns labelled train and test examples."""
+def _splits(examples, test, image_size, channels, checked):
+    """Returns train and test examples, checked."""
     if isinstance(examples, Examples):
         train = examples
     else:
@@ -318,11 +330,11 @@ def _splits(examples, test, image_size, channels):
                 test = data.examples(examples, "test", image_size=image_size, channels=channels)
             except UsageError:  # it has no such split
                 test = None
-    _labelled(train)
+    checked(train)
     if test is None:
-        held = np.arange(len(train)) % _HELD_OUT == 0
+        held = held_out(len(train), train.arrays.get("label"), _HELD_OUT)
         test, train = _part(train, held), _part(train, ~held)
-    return train, _labelled(test)
+    return train, checked(test)
 
 
 def _part(examples, rows):
@@ -333,7 +345,15 @@ def _labelled(examples):
     if not {"image", "label"} <= set(examples.arrays):
         held = ", ".join(examples.arrays)
         raise UsageError(f"{examples.name or 'the data'} holds {held}; a judge is trained on images with labels")
-    class_labels("label", examples.arrays["label"])
+    return _pictured(examples)
+
+
+def _pictured(examples):
+    if "image" not in examples.arrays:
+        held = ", ".join(examples.arrays)
+        raise UsageError(f"{examples.name or 'the data'} holds {held}; a judge is fitted on images")
+    if "label" in examples.arrays:
+        class_labels("label", examples.arrays["label"], len(examples))
     return examples
 
 

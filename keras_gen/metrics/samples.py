@@ -1,6 +1,7 @@
 """What samples themselves tell: their classes, modes, bits, pixels and paths."""
 
 import math
+import numbers
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -8,7 +9,10 @@ from numpy.typing import ArrayLike
 
 from keras_gen.errors import UsageError
 from keras_gen.information import entropy
-from keras_gen.metrics.checks import class_labels, rows, whole
+from keras_gen.metrics.checks import array, class_labels, floats, rows, whole
+from keras_gen.metrics.codes import linear_probe
+
+_BLOCK = 2**21  # pixels that are compared at a time: a dozen such arrays are held in float64
 
 
 class ClassHistogram(NamedTuple):
@@ -60,15 +64,17 @@ def classifier_accuracy_score(
 ) -> float:
     """Trains a classifier on fakes and returns its accuracy on real examples.
 
-    Low scores tell of missing variety within the classes, which label agreement does not see.
+    Low scores tell of missing variety within the classes, which label agreement does not see. All that the classifier
+    knows of the classes must come from the fakes: give images. Features of a judge lay the real classes apart already,
+    so that on them one prototype of each class scores as if it were many.
 
     Args:
-        fake: features or images (m, ...).
+        fake: images (m, ...).
         fake_labels: (m,) the classes that were asked for.
-        real: features or images (n, ...) that neither the model nor the classifier was trained on.
+        real: images (n, ...) that neither the model nor the classifier was trained on.
         real_labels: (n,) their true classes.
-        classifier: anything with `fit(x, y)` and `predict(x)`; by default scikit-learn's logistic regression on
-            standardized rows. A classifier of your own gets the arrays as they are.
+        classifier: anything with `fit(x, y)` and `predict(x)`; by default logistic regression on standardized pixels,
+            as for `linear_probe`. A classifier of your own gets the arrays as they are.
 
     Returns:
         A share in [0, 1]; compare it with that of the same classifier trained on as many real examples.
@@ -77,7 +83,7 @@ def classifier_accuracy_score(
         UsageError: lengths or features differ.
 
     Deviations:
-        The paper trains a ResNet-50.
+        The paper trains a ResNet-50 on the pixels, as many as there are training images; here it is linear.
 
     Reference:
         Ravuri and Vinyals 2019, arXiv:1905.10887.
@@ -92,12 +98,7 @@ def classifier_accuracy_score(
         return float(np.mean(np.asarray(predicted) == real_labels))
     if len(set(fake_labels.tolist())) == 1:  # nothing to learn: the one class is the answer
         return float(np.mean(real_labels == fake_labels[0]))
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
-
-    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-    return float(model.fit(flat_fake, fake_labels).score(flat_real, real_labels))
+    return linear_probe(flat_fake, fake_labels, flat_real, real_labels)
 
 
 def within_class_variance(images: ArrayLike, labels: ArrayLike) -> float:
@@ -159,29 +160,32 @@ def mode_coverage(
         raise UsageError(
             f"samples have {samples.shape[1]} coordinates and centers {centers.shape[1]}; expected as many"
         )
-    if not scale > 0 or not sigmas > 0:
-        raise UsageError(f"scale is {scale} and sigmas {sigmas}; expected numbers above 0")
+    if not all(isinstance(number, numbers.Real) and number > 0 for number in (scale, sigmas)):
+        raise UsageError(f"scale is {str(scale)[:30]} and sigmas {str(sigmas)[:30]}; expected numbers above 0")
     index, distance = pairwise_distances_argmin_min(samples.astype(np.float64), centers.astype(np.float64))
     good = distance <= sigmas * scale
     counts = np.bincount(index[good], minlength=len(centers))
     return ModeCoverage(int(np.sum(counts >= whole("least", least))), float(good.mean()), counts)
 
 
-def bits_per_dimension(nats: ArrayLike, dims: int) -> float | np.ndarray:
+def bits_per_dimension(nats: ArrayLike, dims: int, width: float = 1.0) -> float | np.ndarray:
     """Turns a negative log-likelihood of whole examples into bits for each pixel and channel.
 
     Args:
-        nats: negative log-likelihood, summed over an example; of any shape. For 8-bit images it is that of the 256
-            levels: a density on [-1, 1] adds dims * ln(127.5) first, one on [0, 1] dims * ln(255).
+        nats: negative log-likelihood, summed over an example; of any shape.
         dims: height * width * channels.
+        width: of a level, in the units of a density: 2 / 255 for a density on [-1, 1] of 8-bit images, 1 / 255 for one
+            on [0, 1]. 1 where the likelihood is that of the levels themselves.
 
     Returns:
-        nats / (dims ln 2).
+        (nats / dims - ln width) / ln 2.
 
     Raises:
-        UsageError: `dims` is not positive.
+        UsageError: `dims` or `width` is not positive.
     """
-    bits = np.asarray(nats, np.float64) / (whole("dims", dims) * math.log(2))
+    if not (isinstance(width, numbers.Real) and 0 < width < math.inf):
+        raise UsageError(f"width is {width!r}; expected a number above 0, such as 2 / 255")
+    bits = (floats("nats", nats) / whole("dims", dims) - math.log(width)) / math.log(2)
     return float(bits) if bits.ndim == 0 else bits
 
 
@@ -207,6 +211,9 @@ def psnr(images: ArrayLike, others: ArrayLike) -> np.ndarray:
 def ssim(images: ArrayLike, others: ArrayLike) -> np.ndarray:
     """Returns the structural similarity of pairs of images.
 
+    It compares means by their ratio, so that black has to be 0: floats in [-1, 1] are mapped to [0, 1] first, and an
+    image has the same similarity as uint8 and as floats.
+
     Args:
         images: (n, H, W, C), uint8, or floats in [-1, 1], of at least 3x3 pixels.
         others: as `images`, of the same type.
@@ -218,23 +225,49 @@ def ssim(images: ArrayLike, others: ArrayLike) -> np.ndarray:
         UsageError: shapes or types differ, or the images are too small.
 
     Deviations:
-        The window has 11x11 pixels; on smaller images the largest odd size that fits.
+        The window, a Gaussian of 1.5 pixels, has 11x11 of them; on smaller images the largest odd size that fits. Of
+        color images it is the mean over the channels.
 
     Reference:
         Wang et al. 2004, "Image quality assessment: from error visibility to structural similarity".
     """
-    import tensorflow as tf
-
     images, others, peak = _image_pair(images, others)
+    lowest = 0.0 if peak == 255 else -1.0
     side = min(images.shape[1:3])
     if side < 3:
         raise UsageError(f"images have {images.shape[1]}x{images.shape[2]} pixels; expected at least 3x3")
-    window = min(11, side - (side % 2 == 0))
-    return tf.image.ssim(images, others, peak, filter_size=window).numpy()
+    step = max(1, _BLOCK // images[0].size)
+    parts = [slice(first, first + step) for first in range(0, len(images), step)]
+    return np.concatenate(
+        [
+            _similarity(
+                *((x[part].astype(np.float64) - lowest) / peak for x in (images, others)), min(5, (side - 1) // 2)
+            )
+            for part in parts
+        ]
+    ).astype(np.float32)
+
+
+def _similarity(x, y, reach):
+    """Returns the similarity (n,) of images in [0, 1], in float64: variances are differences of squares."""
+    from scipy.ndimage import correlate1d
+
+    window = np.exp(-(np.arange(-reach, reach + 1) ** 2) / (2 * 1.5**2))
+    window /= window.sum()
+
+    def mean(values):  # where the window lies inside
+        inside = correlate1d(correlate1d(values, window, axis=1), window, axis=2)
+        return inside[:, reach : values.shape[1] - reach, reach : values.shape[2] - reach]
+
+    ours, theirs = mean(x), mean(y)
+    both, squares = ours * theirs, ours**2 + theirs**2
+    light = (2 * both + 0.01**2) / (squares + 0.01**2)
+    structure = (2 * (mean(x * y) - both) + 0.03**2) / (mean(x * x + y * y) - squares + 0.03**2)
+    return (light * structure).mean(axis=(1, 2, 3))
 
 
 def _image_pair(images, others):
-    images, others = np.asarray(images), np.asarray(others)
+    images, others = array("images", images), array("others", others)
     if images.ndim != 4 or images.shape != others.shape or not images.size:
         raise UsageError(f"images have shapes {images.shape} and {others.shape}; expected (n, H, W, C) twice")
     if images.dtype == others.dtype == np.uint8:
@@ -271,7 +304,7 @@ def displacement_errors(predicted: ArrayLike, truth: ArrayLike) -> DisplacementE
     Reference:
         Pellegrini et al. 2009, "You'll never walk alone"; Gupta et al. 2018, arXiv:1803.10892.
     """
-    predicted, truth = np.asarray(predicted, np.float64), np.asarray(truth, np.float64)
+    predicted, truth = floats("predicted", predicted), floats("truth", truth)
     predicted = predicted[None] if predicted.ndim == 3 else predicted
     if truth.ndim != 3 or not truth.size or not predicted.size or predicted.shape[1:] != truth.shape:
         raise UsageError(

@@ -1,13 +1,16 @@
 """What `evaluate` and `benchmark` print: digits that mean something, arrows, a block for each judge."""
 
 import io
+import json
 import math
 import re
 import sys
 
 import pytest
+from tiny import make
 
 from keras_gen.cli import benchmark, evaluate, figures
+from keras_gen.metrics import evaluation as evaluation_module
 from keras_gen.metrics.evaluation import Evaluation
 
 JUDGES = [
@@ -45,6 +48,60 @@ def evaluation(n=148, ladder=True, **own):
 )
 def test_numbers_have_the_digits_that_are_asked_for(value, digits, wanted):
     assert figures.number(value, digits) == wanted
+
+
+def test_figures_of_pixels_stand_in_no_judge_s_block():
+    found = evaluation(classifier_accuracy_score=0.5312, class_variance=1.01)
+    found.protocol["classifier_accuracy_of_real"] = 0.8534
+    lines = evaluate.table(found)
+    at = lines.index("on pixels, without a judge; as many real images score 0.85")
+    assert [line.split() for line in lines[at + 1 : at + 3]] == [
+        ["classifier_accuracy_score", "↑", "0.53"],
+        ["class_variance", "1.0"],
+    ]
+
+
+def test_without_labels_one_judge_is_left():
+    values = {"neighbors_fd": 3.21, "copies": 0.01}
+    judge = JUDGES[1] | {"accuracy": None}
+    protocol = {"data": "photographs", "n_real": 2000, "n_fake": 2000, "seed": 0, "judges": [judge]}
+    lines = evaluate.table(Evaluation(values, protocol, {"real": RUNG}))
+    at = next(k for k, line in enumerate(lines) if line.startswith("by the judge neighbors 0bdee0f9, which needs no"))
+    assert [line.split() for line in lines[at + 1 : at + 3]] == [
+        ["neighbors_fd", "↓", "3.21"],
+        ["copies", "↓", "0.0100"],
+    ]
+    assert "the judge neighbors on real images" in " ".join(lines)
+
+
+@pytest.mark.parametrize(
+    ("split", "data", "said"),
+    [
+        ("all", "digits", True),
+        ("test", "digits", True),
+        ("train+test", "digits", True),
+        ("train", "digits", False),
+        ("training", "digits", False),
+        ("train[:10%]", "digits", False),
+        ("all", "others", False),
+    ],
+)
+def test_test_images_that_a_run_was_trained_on_are_said(split, data, said, tmp_path, monkeypatch):
+    """Of the run's own data; whether others overlap with what it has seen is not known."""
+    made = make("vae")
+    made.save(tmp_path / "model.keras")
+    (tmp_path / "card.json").write_text(json.dumps({"settings": {"data": data, "split": split}}))
+    monkeypatch.setattr(evaluation_module, "evaluate", lambda *_: evaluation())
+    found = evaluate.evaluated(tmp_path / "model.keras", "digits", 100, 0)
+    assert found.protocol.get("trained_on") == (split if said else None)
+    assert any(f"trained on the split '{split}'" in line for line in evaluate.table(found)) == said
+
+
+def test_bits_are_said_to_be_of_so_many_levels():
+    found = evaluation(bits_per_dimension=6.9)
+    assert "of the model itself" in evaluate.table(found)
+    found.protocol["levels"] = 256
+    assert "of the model itself; bits are of pixels of 256 levels" in evaluate.table(found)
 
 
 def test_each_judge_has_a_block_and_the_model_one():

@@ -5,10 +5,11 @@ import json
 import keras
 import numpy as np
 import pytest
-from tiny import make
+from tiny import batch_for, make
 
 import keras_gen
 from keras_gen import data, metrics
+from keras_gen.cli.evaluate import table
 from keras_gen.cli.figures import number
 from keras_gen.cli.main import main
 from keras_gen.data.examples import Examples
@@ -58,10 +59,25 @@ def test_real_images_pass_training_images_are_copies_and_noise_fails(digits):
 
 
 def test_a_likelihood_and_reconstructions_are_measured_where_there_are_any(digits):
-    found = evaluate(make("vae", latent_dim=2, binarize="none"), *digits).metrics
+    evaluated = evaluate(make("vae", latent_dim=2, binarize="none"), *digits)
+    found = evaluated.metrics
     assert found["nll"] > 0 and found["bits_per_dimension"] == pytest.approx(found["nll"] / 64 / np.log(2))
     assert {"test_loss", "reconstruction_psnr", "reconstruction_ssim"} <= set(found)
+    assert evaluated.protocol["levels"] == 2
     assert not {"nll", "reconstruction_psnr"} & set(evaluate(make("gan"), *digits).metrics)
+
+
+def test_bits_of_a_gaussian_decoder_are_of_gray_levels_and_without_levels_there_are_none(digits):
+    model = make("vae", likelihood="gaussian")
+    found = evaluate(model, *digits)
+    wanted = (found.metrics["nll"] / 64 + np.log(127.5)) / np.log(2)
+    assert found.metrics["bits_per_dimension"] == pytest.approx(wanted) and found.protocol["levels"] == 256
+    model.pixel_levels = lambda: None
+    found = evaluate(model, *digits)
+    assert "nll" in found.metrics and "bits_per_dimension" not in found.metrics and "levels" not in found.protocol
+    found = evaluate(make("pixel_cnn", image_shape=(8, 8, 1), levels=16, likelihood="mixture"), *digits)
+    assert found.metrics["bits_per_dimension"] == pytest.approx(found.metrics["nll"] / 64 / np.log(2))
+    assert found.protocol["levels"] == 16
 
 
 def test_a_conditional_model_is_given_labels_and_asked_for_classes(digits):
@@ -83,12 +99,87 @@ def test_a_conditional_model_is_given_labels_and_asked_for_classes(digits):
     assert right.mean() > wrong.mean() + 5
 
 
-def test_data_without_labels_or_of_too_few_images_are_refused(digits):
+class Asked(keras_gen.CGAN):
+    """A conditional generator that hands out given images of the classes that it is asked for."""
+
+    given = None
+
+    def sample(self, n, seed=0, **_):
+        return np.stack([self.given[k % 10][k // 10 % len(self.given[k % 10])] for k in range(n)])
+
+
+def test_one_prototype_of_each_class_is_seen_by_a_classifier_that_learns_from_samples_alone(digits):
     train, test = digits
-    with pytest.raises(UsageError, match="no labels"):
-        evaluate(make("gan"), train, Examples({"image": test.arrays["image"]}))
+    images, labels = train.arrays["image"] / np.float32(127.5) - 1, train.arrays["label"]
+    scores, of_real = {}, {}
+    for name, kept in (("all", None), ("one", 1)):
+        model = Asked(image_shape=(8, 8, 1), latent_dim=2, width=2)
+        model.given = [images[labels == label][:kept] for label in range(10)]
+        found = evaluate(model, train, test)
+        assert found.metrics["label_agreement"] > 0.85, "which both have"
+        scores[name] = found.metrics["classifier_accuracy_score"]
+        of_real[name] = found.protocol["classifier_accuracy_of_real"]
+    assert scores["one"] < 0.6 < 0.75 < scores["all"] and of_real["one"] == of_real["all"] > 0.75
+
+
+def without_labels(*parts):
+    return [Examples({"image": part.arrays["image"]}, (), "photographs") for part in parts]
+
+
+def test_without_labels_all_is_measured_that_needs_none(digits):
+    train, test = without_labels(*digits)
+    order = np.random.default_rng(0).permutation(len(test))
+    real = evaluate(replaying(test.arrays["image"][order][148:296]), train, test)
+    copied = evaluate(replaying(train.arrays["image"]), train, test)
+    assert copied.metrics["copies"] == 1 and real.metrics["copies"] < 0.1
+    assert real.metrics["neighbors_fd"] == pytest.approx(real.ladder["real"]["fd"], rel=1e-3)
+    assert [name for name in real.metrics if not name.startswith("neighbors_")] == ["copies"]
+    assert not {"neighbors_class_entropy", "neighbors_rarest_class"} & set(real.metrics)
+    assert list(real.ladder) == ["real", "blurred", "100 repeated", "noise"]
+    (judge,) = real.protocol["judges"]
+    assert judge["kind"] == "neighbors" and judge["accuracy"] is None
+    json.dumps(real._asdict(), allow_nan=False)
+    lines = table(real)
+    assert any("by the judge neighbors" in line and "needs no labels" in line for line in lines)
+    labelled = evaluate(replaying(test.arrays["image"][order][148:296]), *digits)
+    same = {name: labelled.metrics[name] for name in real.metrics if name != "copies"}
+    assert same == {name: value for name, value in real.metrics.items() if name != "copies"}, (
+        "the features are the same"
+    )
+    found = evaluate(make("vae", latent_dim=2), train, test).metrics
+    assert {"nll", "bits_per_dimension", "test_loss", "reconstruction_psnr", "neighbors_coverage"} <= set(found)
+
+
+def test_one_class_is_as_none_and_a_model_keeps_the_label_that_it_needs(digits):
+    train, test = digits
+    same = [Examples({**part.arrays, "label": 0 * part.arrays["label"]}, ("all",)) for part in digits]
+    found = evaluate(make("autoencoder"), *same)
+    assert "mse_01" in found.metrics and "linear_probe" not in found.metrics
+    assert list(found.ladder) == ["real", "blurred", "100 repeated", "noise"]
+    model = make("conditional_vae", image_shape=(8, 8, 1), num_classes=10)
+    assert "nll" in evaluate(model, *same).metrics
+    with pytest.raises(UsageError, match="photographs has no labels, which the model is conditioned on"):
+        evaluate(model, *without_labels(train, test))
+
+
+@pytest.mark.parametrize("name", ["infogan", "acgan", "stacked_autoencoder"])
+def test_a_model_s_own_figures_that_need_labels_are_left_out(name, digits):
+    model = make(name)
+    batch = batch_for(model, 220)["image"]
+    parts = [Examples({"image": part}) for part in (batch, batch[:90])]
+    assert not {"cluster_accuracy", "clean_accuracy", "linear_probe", "gain_10"} & set(model.measures(*parts))
+
+
+def test_of_few_test_images_no_judge_says_anything(digits):
+    train, test = digits
+    few = Examples({name: value[:50] for name, value in test.arrays.items()}, test.classes, "few")
     with pytest.raises(UsageError, match="50 test images; expected at least 200"):
-        evaluate(make("gan"), train, Examples({name: value[:50] for name, value in test.arrays.items()}))
+        evaluate(make("gan"), train, few)
+    found = evaluate(make("vae"), train, few)
+    assert {"nll", "reconstruction_ssim"} <= set(found.metrics) and not {"fd", "copies"} & set(found.metrics)
+    assert found.protocol["judges"] == [] and found.ladder == {}
+    lines = table(found)
+    assert lines[0].startswith("50 test rows of few") and "50 test images are too few for a judge" in lines[1]
 
 
 def test_the_command_writes_the_same_report_twice(tmp_path, capsys):

@@ -6,6 +6,7 @@ from tiny import real_digits, shared
 
 from keras_gen import data, metrics
 from keras_gen.data.examples import Examples
+from keras_gen.data.splits import held_out
 from keras_gen.errors import UsageError
 
 # Judges
@@ -110,6 +111,50 @@ def test_a_judge_by_name_holds_out_what_the_set_does_not(tmp_path, monkeypatch):
         tmp_path / "train_only.npz", x_train=np.rint((images + 1) * 127.5).astype(np.uint8)[..., 0], y_train=labels
     )
     assert len(metrics.NeighborJudge.for_data(tmp_path / "train_only.npz").neighbors._fit_X) == 600
+
+
+def test_a_judge_holds_out_of_each_class_its_share_whatever_the_order():
+    images, labels = real_digits(700)
+    order = np.argsort(labels, kind="stable")
+    for rows in (order, np.arange(700), np.argsort(np.arange(700) % 7, kind="stable")):
+        judge = metrics.NeighborJudge.for_data(Examples({"image": images[rows], "label": labels[rows]}))
+        kept = np.bincount(judge.neighbors._y, minlength=10)
+        held = np.bincount(labels, minlength=10) - kept
+        assert np.all(np.abs(held - np.bincount(labels, minlength=10) / 7) < 1) and held.sum() == 100
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 10, 101])
+def test_what_is_held_out(count):
+    for labels in (None, np.arange(count) % 3, np.arange(count), np.array([f"c{k % 4}" for k in range(count)])):
+        held = held_out(count, labels)
+        assert held.shape == (count,) and held.dtype == bool
+        assert held.sum() == (0 if count < 2 else max(1, round(count / 10)))
+        assert np.array_equal(held, held_out(count, labels))
+    held = held_out(100, np.arange(100) % 10)
+    assert np.array_equal(np.bincount(np.flatnonzero(held) % 10), np.ones(10)), "each tenth would be of one class"
+    assert not np.array_equal(held, held_out(100, np.arange(100) % 10, seed=1))
+    assert len(np.unique(np.diff(np.flatnonzero(held_out(1000))))) > 10, "no step of a sequence is preferred"
+    single = np.r_[np.zeros(50, int), 1, np.full(50, 2)]
+    assert not any(held_out(101, single, seed=seed)[50] for seed in range(20)), "the only one of a class is kept"
+
+
+def test_a_neighbor_judge_of_examples_without_labels_sees_features_alone(judges):
+    train, test = halves()
+    plain = metrics.NeighborJudge.train(*(Examples({"image": part.arrays["image"]}) for part in (train, test)))
+    images = test.arrays["image"]
+    np.testing.assert_array_equal(plain.features(images), judges[1].features(images))
+    assert plain.digest == judges[1].digest and plain.classes == 0 and plain.accuracy is None
+    with pytest.raises(UsageError, match="sees no classes"):
+        plain.labels(images)
+    found = metrics.compare(plain, images[:100], images[100:200])
+    assert "class_entropy" not in found and found["fd"].value > 0
+    with pytest.raises(UsageError, match="sees no classes"):
+        metrics.compare(plain, images[:100], images[100:200], asked=np.zeros(100, int))
+    assert [rung.name for rung in metrics.ladder(plain, images, repeated=30)][2] == "30 repeated"
+    with_labels = metrics.ladder(plain, images, test.arrays["label"], repeated=30)
+    assert [rung.name for rung in with_labels] == [
+        "real", "blurred", "9 of 10 classes", "30 repeated", "class means", "noise"
+    ]  # fmt: skip
 
 
 def test_a_cache_that_cannot_be_written_costs_a_warning_only(tmp_path, monkeypatch):

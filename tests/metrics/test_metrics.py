@@ -79,6 +79,21 @@ def test_frechet_distance_of_normal_laws_in_closed_form():
     assert metrics.frechet_distance(singular, law) == pytest.approx(0 + 1 + 5, abs=1e-9)
 
 
+def test_frechet_distance_of_a_covariance_that_is_rounded_is_that_of_the_features():
+    """Of a singular one, too, in float32 and in six written digits."""
+    mix = np.random.default_rng(5).normal(size=(6, 9))
+    thin, fake = REAL @ mix, FAKE @ mix
+    mean, covariance = thin.mean(0), np.cov(thin, rowvar=False)
+    wanted = metrics.frechet_distance(thin, fake)
+    written = np.array([[float(f"{value:.6g}") for value in row] for row in covariance])
+    for rounded in (covariance.astype(np.float32), written):
+        assert np.linalg.eigvalsh(rounded.astype(np.float64))[0] < 0, "by rounding"
+        found = metrics.frechet_distance((mean, rounded), fake)
+        assert found == pytest.approx(wanted, rel=1e-4)
+    zero = (np.zeros(3), np.zeros((3, 3)))
+    assert metrics.frechet_distance(zero, zero) == 0 and metrics.frechet_distance(zero, (np.zeros(3), np.eye(3))) == 3
+
+
 def test_frechet_distance_of_ones_and_nines():
     def features(value):
         out = np.full((100, 2), float(value))
@@ -200,6 +215,21 @@ def test_a_copy_of_the_real_set_has_every_share_1():
     assert (found.precision, found.recall, found.coverage) == (1, 1, 1)
 
 
+@pytest.mark.parametrize("far", [30.0, 1e4, 1e8, 1e12])
+def test_one_far_row_is_one_of_n(far):
+    """All four figures, by straightforward references; and one real row that is far hardly moves the density."""
+    plain = metrics.neighborhoods(REAL, FAKE)
+    row = far * np.eye(6)[:1]
+    for real, fake in ((np.r_[REAL, row], FAKE), (REAL, np.r_[FAKE, row]), (np.r_[row, REAL], np.r_[FAKE, row])):
+        found = metrics.neighborhoods(real, fake)
+        assert found == pytest.approx(reference_neighborhoods(real, fake, 5), abs=1e-9)
+        assert found.density == pytest.approx(plain.density, rel=0.05)
+        assert found.coverage == pytest.approx(plain.coverage, rel=0.05)
+    copied = np.r_[np.repeat(REAL, 7, axis=0), row].astype(np.float32)
+    found = metrics.neighborhoods(copied, copied.copy())
+    assert (found.precision, found.recall, found.coverage) == (1, 1, 1) and found.density < 2
+
+
 # Copies
 
 
@@ -289,6 +319,9 @@ def test_mode_coverage_of_the_ring_of_eight():
 def test_bits_per_dimension():
     assert metrics.bits_per_dimension(784 * math.log(2), 784) == pytest.approx(1)
     np.testing.assert_allclose(metrics.bits_per_dimension([0.0, 12 * math.log(256)], 12), [0, 8])
+    # A uniform density on [-1, 1], and one on [0, 1], of 255 steps from level to level.
+    assert metrics.bits_per_dimension(12 * math.log(2), 12, 2 / 255) == pytest.approx(math.log2(255))
+    assert metrics.bits_per_dimension(0.0, 12, np.float32(1 / 255)) == pytest.approx(math.log2(255))
 
 
 @pytest.mark.parametrize("kind", ["float", "uint8"])
@@ -300,22 +333,56 @@ def test_psnr_by_hand(kind):
     assert np.isinf(metrics.psnr(image, image)).all()
 
 
-def test_ssim_by_hand_where_the_window_is_the_image():
+def ssim_by_hand(x, y):
+    """Returns the similarity of one channel (H, W) in [0, 1], window by window, as Wang et al. write it."""
+    side = min(11, min(x.shape) - (min(x.shape) % 2 == 0))
+    at = np.arange(side) - side // 2
+    window = np.exp(-(at[:, None] ** 2 + at**2) / (2 * 1.5**2))
+    window /= window.sum()
+    values = []
+    for top in range(x.shape[0] - side + 1):
+        for left in range(x.shape[1] - side + 1):
+            a, b = (z[top : top + side, left : left + side] for z in (x, y))
+            mean, other = (window * a).sum(), (window * b).sum()
+            variance, its = (window * (a - mean) ** 2).sum(), (window * (b - other) ** 2).sum()
+            both = (window * (a - mean) * (b - other)).sum()
+            light = (2 * mean * other + 1e-4) / (mean**2 + other**2 + 1e-4)
+            values.append(light * (2 * both + 9e-4) / (variance + its + 9e-4))
+    return np.mean(values)
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 1), (4, 9, 1), (13, 12, 3)])
+def test_ssim_by_hand_in_floats_and_gray_levels(shape):
     rng = np.random.default_rng(0)
-    x = rng.uniform(-1, 1, (3, 3, 3, 1)).astype(np.float32)
-    y = np.clip(x + rng.normal(0, 0.3, x.shape), -1, 1).astype(np.float32)
-    window = np.exp(-np.array([1, 0, 1]) / (2 * 1.5**2))
-    window = (np.outer(window, window) / window.sum() ** 2)[None, :, :, None]
-    mean, other = ((window * z).sum((1, 2, 3)) for z in (x, y))
-    variance, its, both = (
-        (window * p).sum((1, 2, 3)) - m for p, m in ((x * x, mean**2), (y * y, other**2), (x * y, mean * other))
-    )
-    c1, c2 = (0.01 * 2) ** 2, (0.03 * 2) ** 2
-    by_hand = (2 * mean * other + c1) * (2 * both + c2) / ((mean**2 + other**2 + c1) * (variance + its + c2))
-    np.testing.assert_allclose(metrics.ssim(x, y), by_hand, atol=1e-5)
-    images = real_digits(4)[0]
-    np.testing.assert_allclose(metrics.ssim(images, images), 1, atol=1e-5)
-    assert metrics.ssim(images, images[::-1]).max() < 0.8
+    x = rng.integers(0, 256, (2, *shape), np.uint8)
+    y = np.clip(x + rng.normal(0, 40, x.shape), 0, 255).astype(np.uint8)
+    by_hand = [
+        np.mean([ssim_by_hand(a[..., c], b[..., c]) for c in range(shape[-1])])
+        for a, b in zip(x / 255, y / 255, strict=True)
+    ]
+    assert 0.3 < min(by_hand) and max(by_hand) < 0.95
+    np.testing.assert_allclose(metrics.ssim(x, y), by_hand, atol=1e-6)
+    for kind in (np.float32, np.float64):
+        floats = [(z / 127.5 - 1).astype(kind) for z in (x, y)]
+        np.testing.assert_allclose(metrics.ssim(*floats), by_hand, atol=1e-6)
+
+
+@pytest.mark.parametrize("level, other", [(130, 125), (0, 255), (10, 40), (127, 128), (255, 243)])
+def test_ssim_of_flat_images_is_that_of_their_means(level, other):
+    a, b = level / 255, other / 255
+    wanted = (2 * a * b + 1e-4) / (a * a + b * b + 1e-4)  # 0.99923 of 130 and 125
+    images = [np.full((1, 32, 32, 1), value, np.uint8) for value in (level, other)]
+    assert metrics.ssim(*images) == pytest.approx(wanted, abs=1e-6)
+    assert metrics.ssim(*(image / np.float32(127.5) - 1 for image in images)) == pytest.approx(wanted, abs=1e-6)
+
+
+def test_ssim_does_not_depend_on_what_is_compared_beside(monkeypatch):
+    images = real_digits(9)[0]
+    np.testing.assert_allclose(metrics.ssim(images, images), 1, atol=1e-6)
+    found = metrics.ssim(images, images[::-1])
+    assert np.delete(found, 4).max() < 0.8 and found.dtype == np.float32
+    monkeypatch.setattr(metrics.samples, "_BLOCK", 200)  # three images at a time
+    np.testing.assert_array_equal(metrics.ssim(images, images[::-1]), found)
 
 
 def test_displacement_errors_by_hand_and_for_the_best_of_several():
@@ -343,6 +410,21 @@ GOOD = np.zeros((10, 2))
         (lambda: metrics.frechet_distance(GOOD, GOOD * np.nan), "NaN"),
         (lambda: metrics.frechet_distance((np.zeros(2), np.eye(3)), GOOD), "expected .d,. and .d, d."),
         (lambda: metrics.frechet_distance(np.zeros(3), GOOD), "expected .n, d."),
+        (lambda: metrics.frechet_distance(GOOD, (np.zeros(2), [[1, 0.5], [0, 1]])), "fake's covariance is not symmet"),
+        (lambda: metrics.frechet_distance((np.zeros(2), -np.eye(2)), GOOD), "real's covariance has the eigenvalue -1"),
+        (lambda: metrics.frechet_distance((np.zeros(2), [[1, 2], [2, 1]]), GOOD), "has the eigenvalue -1"),
+        (lambda: metrics.frechet_distance((np.zeros(2), np.diag([1, -1e-3])), GOOD), "has the eigenvalue -0.001"),
+        (lambda: metrics.frechet_distance((np.zeros(0), np.zeros((0, 0))), GOOD), "expected .d,. and .d, d."),
+        (lambda: metrics.frechet_distance(("mean", np.eye(2)), GOOD), "real's mean is 'mean'"),
+        (lambda: metrics.frechet_distance([[1, 2], [3]], GOOD), "rows of one length"),
+        (lambda: metrics.neighborhoods([[1, 2], [3]], GOOD), "rows of one length"),
+        (lambda: metrics.label_agreement([[0], [0, 1]], [0]), "rows of one length"),
+        (lambda: metrics.nearest_neighbors(None, [0], GOOD, [0]), "expected numbers"),
+        (lambda: metrics.nearest_neighbor_copies(GOOD, GOOD, GOOD, "all"), "quantile is all"),
+        (lambda: metrics.mode_coverage(GOOD, GOOD, "one"), "above 0"),
+        (lambda: metrics.bits_per_dimension("some", 1), "array of numbers"),
+        (lambda: metrics.psnr([[1], [2, 3]], GOOD), "rows of one length"),
+        (lambda: metrics.displacement_errors("straight", GOOD), "array of numbers"),
         (lambda: metrics.frechet_distance(np.array([["a"]]), GOOD), "expected numbers"),
         (lambda: metrics.Moments().mean, "of 0 rows"),
         (lambda: metrics.Moments(GOOD).update(GOOD[:, :1]), "1 features; expected 2"),
@@ -357,6 +439,7 @@ GOOD = np.zeros((10, 2))
         (lambda: metrics.mode_coverage(GOOD, GOOD[:, :1], 1.0), "as many"),
         (lambda: metrics.mode_coverage(GOOD, GOOD, 0.0), "above 0"),
         (lambda: metrics.bits_per_dimension(1.0, 0), "dims is 0"),
+        (lambda: metrics.bits_per_dimension(1.0, 1, 0), "width is 0"),
         (lambda: metrics.psnr(np.zeros((1, 4, 4, 1)), np.zeros((1, 4, 4, 3))), "shapes"),
         (lambda: metrics.psnr(np.full((1, 4, 4, 1), 255.0), np.zeros((1, 4, 4, 1))), "a pixel is 255"),
         (lambda: metrics.ssim(np.zeros((1, 2, 8, 1)), np.zeros((1, 2, 8, 1))), "2x8 pixels"),

@@ -169,16 +169,18 @@ class InfoGAN(GAN):
     def measures(self, train: Any, test: Any, seed: int = 0) -> dict[str, float]:
         """Returns figures of what the codes mean.
 
-        `cluster_accuracy`: share of test images whose likeliest category is that of their class, where a category
-        means the class of most training images in it. `information`: the bound in nats. `slant_spearman` and
+        `cluster_accuracy`, with labels: share of test images whose likeliest category is that of their class, where a
+        category means the class of most training images in it. `information`: the bound in nats. `slant_spearman` and
         `width_spearman`: of the continuous code for which it is largest, the rank correlation with slant or width of
         the images, averaged over categories.
         """
         rng = np.random.default_rng(seed)
-        (known, labels), (asked, wanted) = (self._clustered(part, rng) for part in (train, test))
-        table = np.zeros((self.num_categories, max(labels.max(), wanted.max()) + 1))
-        np.add.at(table, (known, labels), 1)
-        found = {"cluster_accuracy": float(np.mean(table.argmax(axis=1)[asked] == wanted))}
+        found = {}
+        if all("label" in part.arrays for part in (train, test)):
+            (known, labels), (asked, wanted) = (self._clustered(part, rng) for part in (train, test))
+            table = np.zeros((self.num_categories, max(labels.max(), wanted.max()) + 1))
+            np.add.at(table, (known, labels), 1)
+            found["cluster_accuracy"] = float(np.mean(table.argmax(axis=1)[asked] == wanted))
 
         generate = self.signatures()["generate"]
         shapes = {name: spec.shape.as_list() for name, spec in generate.inputs.items()}

@@ -11,7 +11,7 @@ from keras_gen.errors import choice, positive
 from keras_gen.game.batch import Batch, unpack
 from keras_gen.game.model import GenerativeModel
 from keras_gen.game.player import Player
-from keras_gen.losses import PIXEL_LIKELIHOODS, gaussian_kl, mean, per_example
+from keras_gen.losses import PIXEL_LIKELIHOODS, Levels, gaussian_kl, mean, per_example
 from keras_gen.networks import conv, mlp
 from keras_gen.signatures.law import NORMAL, metadata
 from keras_gen.signatures.signature import Signature, signature
@@ -154,6 +154,11 @@ class VAE(GenerativeModel):
 
     # --- likelihood --------------------------------------------------------------------------------------------------
 
+    def pixel_levels(self) -> Levels:
+        """Returns black and white, or the 256 gray levels of which a Gaussian's density is taken in the middle."""
+        # Gray levels as a Bernoulli's targets bound the mean over binary draws of them, by Hoelder's inequality.
+        return PIXEL_LIKELIHOODS[self.likelihood].levels
+
     def log_prob(
         self, images: np.ndarray, samples: int = 100, seed: int = 0, batch_size: int = 500, **inputs: Any
     ) -> np.ndarray:
@@ -169,7 +174,8 @@ class VAE(GenerativeModel):
         Returns:
             float32 (n,).
         """
-        return self.densities(self._log_prob, {"image": images, **inputs}, samples, seed=seed, batch_size=batch_size)
+        count = positive("samples", samples)
+        return self.densities(self._log_prob, {"image": images, **inputs}, count, seed=seed, batch_size=batch_size)
 
     def _log_prob(self, batch, samples):
         image, given = self.observed(batch["image"], False), self.conditions_in(batch)

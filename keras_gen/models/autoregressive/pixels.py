@@ -13,7 +13,7 @@ from keras_gen.errors import UsageError, choice, positive
 from keras_gen.game.batch import Batch
 from keras_gen.game.model import GenerativeModel
 from keras_gen.game.player import Player
-from keras_gen.losses import mean, per_example
+from keras_gen.losses import Levels, mean, per_example
 from keras_gen.networks import raster
 from keras_gen.networks.build import call
 from keras_gen.signatures.law import UNIFORM, Law, metadata
@@ -92,6 +92,10 @@ class PixelModel(GenerativeModel):
         return (Player("", (self.pixels,), self.loss_terms, lambda: keras.optimizers.Adam(1e-3), ("nll",)),)
 
     # --- likelihood --------------------------------------------------------------------------------------------------
+
+    def pixel_levels(self) -> Levels:
+        """Returns the model's own levels, of which `log_prob` is."""
+        return Levels(self.levels)
 
     def loss_terms(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns the negative log-likelihood in nats per image."""

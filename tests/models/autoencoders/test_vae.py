@@ -2,10 +2,12 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from pixels import every_image
 from planted import Bug
 from tiny import linear_gaussian, make, mnist
 
 import keras_gen
+from keras_gen import metrics
 from keras_gen.game.batch import Batch
 from keras_gen.losses import gaussian_kl
 
@@ -159,6 +161,19 @@ def test_gaussian_decoder_gives_mean_and_variance_of_every_pixel(seeded, digits)
     assert losses[-1] < losses[0]
 
 
+@pytest.mark.parametrize("likelihood, mean", [("bernoulli", 0.0), ("gaussian", 0.1), ("gaussian", -0.503)])
+def test_bits_of_all_images_are_those_of_a_probability(likelihood, mean):
+    """Of one pixel, under a decoder that gives it a mean and a standard deviation of 0.05: 2^-bits sums to 1."""
+    model = zeroed(image_shape=(1, 1, 1), likelihood=likelihood, binarize="threshold")
+    if likelihood == "gaussian":
+        low = -2 * np.log(255.0)
+        model.decoder.trainable_variables[-1].assign([mean, low + np.log(np.expm1(2 * np.log(0.05) - low))])
+    count, width = model.pixel_levels()
+    nats = -model.log_prob(every_image((1, 1, 1), count), samples=1)
+    bits = metrics.bits_per_dimension(nats, 1, width)
+    assert np.exp2(-bits).sum() == pytest.approx(1, abs=1e-4) and bits.min() > 0
+
+
 def test_encode_gives_the_posterior(seeded, digits):
     model = make("vae", compiled=False)
     out = model.signatures()["encode"].fn(image=digits[:3])
@@ -193,6 +208,13 @@ BUGS = (
         '"kl": mean(gaussian_kl(*code))',
         '"kl": -mean(gaussian_kl(*code))',
         ("test_loss_by_hand_at_a_posterior_that_is_not_the_prior",),
+    ),
+    Bug(
+        "VAE: bits of a density without the width of a level",
+        "losses.py",
+        "Levels(256, 2.0 / 255.0),",
+        "Levels(256),",
+        ("test_bits_of_all_images_are_those_of_a_probability",),
     ),
     Bug(
         "VAE: mean over pixels",
