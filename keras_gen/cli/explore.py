@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_gen import images, latent, terminal
-from keras_gen.cli import libraries
+from keras_gen.cli import given, libraries
 from keras_gen.errors import UsageError
 from keras_gen.files import writing
 from keras_gen.files.runs import SUFFIXES, find
@@ -100,7 +100,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _flag(name):
-    return f"-{name}" if len(name) == 1 else f"--{name}"
+    return f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
 
 
 def _write(output, pictures):
@@ -213,11 +213,13 @@ class _Action(NamedTuple):
 
 
 ACTIONS = {
-    "interpolate": _Action(_interpolate, frozenset({"n", "steps", "how", "data", "split", "label"})),
+    "interpolate": _Action(
+        _interpolate, frozenset({"n", "steps", "how", "data", "split", "range", "skip_damaged", "label"})
+    ),
     "manifold": _Action(_manifold, frozenset({"steps", "coordinates", "label"})),
     "arithmetic": _Action(_arithmetic, frozenset({"terms", "steps", "how", "label"})),
     "traverse": _Action(_traverse, frozenset({"coordinates", "steps", "reach", "label"})),
-    "project": _Action(_project, frozenset({"n", "steps", "data", "split", "label"})),
+    "project": _Action(_project, frozenset({"n", "steps", "data", "split", "range", "skip_damaged", "label"})),
 }
 
 
@@ -290,7 +292,7 @@ def _data(options, decode, count):
 
     height, width, channels = decode(np.zeros((1, decode.dim), np.float32), options.label).shape[1:]
     name, split = options.data or "digits", options.split or "test"
-    found = examples(name, split, image_size=(height, width), channels=channels)
+    found = examples(name, split, image_size=(height, width), channels=channels, **given.reading(vars(options)))
     if len(found) < count:
         raise UsageError(f"{writing.shown(name, 40)} has {len(found)} images in {split}, and {count} are needed")
     return next(iter(found.dataset(count, options.seed)))["image"].numpy()

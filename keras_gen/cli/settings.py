@@ -71,7 +71,7 @@ def job(options: argparse.Namespace) -> Job:
 
 def _image_reader(options):
     """Returns the function of a split, and of settings that do not matter here, to images."""
-    size = {"image_size": options.image_size, "channels": options.channels}
+    size = {"image_size": options.image_size, "channels": options.channels, **given.reading(vars(options))}
     return lambda split, settings: examples(options.data, split, **size)
 
 
@@ -79,6 +79,8 @@ def _text_reader(cls, options):
     """Returns the function of a split and the model's settings to rows of tokens."""
     if options.image_size or options.channels:
         raise UsageError(f"--image-size and --channels are of images; {options.name} takes text")
+    for name in given.reading(vars(options)):
+        raise UsageError(f"--{name.replace('_', '-')} is of images; {options.name} takes text: leave it out")
     usual = _defaults(cls)
     old = _loaded(options.init_from).tokenizer if options.init_from else None
 
