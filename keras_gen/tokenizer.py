@@ -31,7 +31,7 @@ class Tokenizer:
         try:
             known = json.loads(state)
             self._pairs = None if "characters" in known else _library().Tokenizer.from_str(state)
-            self._characters = np.array(list(known.get("characters", "")))
+            self._characters = np.array(list(known.get("characters", "")), object)  # of text, NumPy drops NUL
         except Exception as error:  # the library raises plain exceptions
             raise DamagedError(f"the tokenizer cannot be read: {str(error).splitlines()[0][:80]}") from None
         self._number = {character: number for number, character in enumerate(self._characters)}
@@ -84,8 +84,15 @@ class Tokenizer:
             ) from None
 
     def decode(self, tokens: Iterable[int]) -> str:
-        """Returns the text of tokens."""
+        """Returns the text of tokens.
+
+        Raises:
+            UsageError: a number that is no token.
+        """
         numbers = np.asarray(tokens, np.int64).reshape(-1)
+        wrong = numbers[(numbers < 0) | (numbers >= self.size)]
+        if len(wrong):
+            raise UsageError(f"token {wrong[0]} does not exist; expected 0 to {self.size - 1}")
         if self._pairs is not None:
             return self._pairs.decode(numbers.tolist(), skip_special_tokens=False)
         return "".join(self._characters[numbers])

@@ -77,7 +77,7 @@ def _train(command) -> None:
     data = (
         "digits (default), the name of a tensorflow-datasets set, an .npz or .npy file, or a folder of images; of gpt, "
     )
-    data += "docstrings (default), such a name, or a .txt file"
+    data += "docstrings (default), such a name, a .txt file, several (a.txt,b.txt), or a folder of them"
     add("--data", metavar="DATA", help=data)
     add("--split", default="train", metavar="SPLIT", help="part of the data to train on (default: train)")
     add("--image-size", type=_size, metavar="N|HxW", help="crop and resize the images (default: as they are)")

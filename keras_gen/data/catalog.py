@@ -15,7 +15,7 @@ from keras_gen.files.writing import shown
 
 
 def load(
-    name_or_path: str | os.PathLike = "digits",
+    name_or_path: texts.Data = "digits",
     split: str = "train",
     *,
     batch_size: int = 64,
@@ -35,8 +35,8 @@ def load(
         name_or_path: `"digits"`, the name of a tensorflow-datasets set (`"mnist"`, `"celeb_a"`, `"mnist:3.*.*"`), an
             `.npz` file with `x_train` (and `y_train`, `x_test`, `y_test`; or `train_images`, `X_train`, `images`,
             `arr_0`, ...), an `.npy` file, a folder of images (png, jpeg, gif, webp, bmp, tiff, ppm, avif, by their
-            content), or one image. Or text: a `.txt` file, `"docstrings"`, or a tensorflow-datasets
-            set of text and no images.
+            content), or one image. Or text: a `.txt` file, a list or a folder of them, `"docstrings"`, or a
+            tensorflow-datasets set of text and no images.
         split: `"train"`, `"validation"` or `"test"`; a folder also takes `"all"`, a tensorflow-datasets set slices
             (`"train[:10%]"`).
         batch_size: images in a batch.

@@ -1,6 +1,5 @@
 """A folder of images, perhaps with a subfolder for each class, perhaps with `train` and `test` above those."""
 
-import collections
 import itertools
 import os
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from keras_gen.data import formats, ranges, resize
 from keras_gen.data.messages import canonical, choose_split, notice, plain
 from keras_gen.data.resize import Reading
 from keras_gen.errors import DamagedError, UsageError
+from keras_gen.files import sets
 from keras_gen.files.writing import shown
 from keras_gen.terminal import Progress
 
@@ -113,7 +113,7 @@ def _listed(path, how):
     """Returns {folder: pictures} of those that hold some, loose pictures, and the names of all folders."""
     folders = _subfolders(path)
     files = {name: sorted(_walk(path / name)) for name in folders}
-    loose = sorted(file for file in path.iterdir() if not formats.beside(file.name) and file.is_file())
+    loose = sorted(file for file in path.iterdir() if not sets.beside(file.name) and file.is_file())
     every = [*loose, *itertools.chain.from_iterable(files.values())]
     with ThreadPoolExecutor(_threads()) as pool, Progress("looking at files", len(every)) as progress:
         pictures = set()
@@ -121,12 +121,9 @@ def _listed(path, how):
             found = pool.map(_is_picture, window)
             pictures.update(file for file, fine in zip(window, found, strict=True) if fine)
             progress.add(len(window))
-    others = collections.Counter(formats.kind(file) for file in every if file not in pictures)
+    others = [file for file in every if file not in pictures]
     if others and pictures:
-        kinds = [f"{count} {name}" for name, count in others.most_common()]
-        text = ", ".join(kinds[:4]) + (f" and {len(kinds) - 4} more kinds" if len(kinds) > 4 else "")
-        count = "1 file" if others.total() == 1 else f"{others.total()} files"
-        notice(f"{shown(path)}: left out {count} of other kinds than {formats.NAMES}: {text}")
+        notice(f"{shown(path, 50)}: left out {formats.counted(others)}, which are no {formats.NAMES}")
     if how.skip_damaged:
         pictures -= _all_damaged(path, sorted(pictures))
     listed = {name: [file for file in inside if file in pictures] for name, inside in files.items()}
@@ -135,7 +132,7 @@ def _listed(path, how):
 
 
 def _subfolders(path):
-    return sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not formats.beside(entry.name))
+    return sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not sets.beside(entry.name))
 
 
 def _is_picture(file):
@@ -185,9 +182,9 @@ def _walk(top) -> Iterator[Path]:
     seen = {os.path.realpath(top)}
     for root, folders, files in os.walk(top, followlinks=True):
         real = {name: os.path.realpath(os.path.join(root, name)) for name in folders}
-        folders[:] = sorted(name for name in folders if not formats.beside(name) and real[name] not in seen)
+        folders[:] = sorted(name for name in folders if not sets.beside(name) and real[name] not in seen)
         seen.update(real[name] for name in folders)
-        yield from (file for name in files if not formats.beside(name) and (file := Path(root, name)).is_file())
+        yield from (file for name in files if not sets.beside(name) and (file := Path(root, name)).is_file())
 
 
 def _reason(file, error):

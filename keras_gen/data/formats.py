@@ -1,52 +1,34 @@
 """Which files are pictures: told by their first bytes, of a fixed list of formats, whatever else Pillow can open."""
 
+import collections
 import re
 import struct
+from collections.abc import Iterable
 from pathlib import Path
 from typing import BinaryIO
 
+from keras_gen.files.sets import IMAGES
+
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF")  # as Pillow calls them
 NAMES = "png, jpeg, gif, webp, bmp, tiff, ppm, avif"  # in messages
-# A file with such an ending that is no picture is damaged; one with any other ending is of another kind.
-SUFFIXES = frozenset(
-    ".png .apng .jpg .jpeg .jpe .jfif .jif .mpo .gif .webp .bmp .dib .tif .tiff .ppm .pgm .pbm .pnm .avif".split()
-)
 _HEAD = 512  # bytes
 _BITMAP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # sizes, which tell a bitmap from a text that begins with BM
 _PORTABLE = re.compile(rb"P[1-6]\s+(#[^\n]*\n\s*)*\d+\s+(#[^\n]*\n\s*)*\d+\s")
 # Cameras' raw files are TIFF by their first bytes; the picture that Pillow finds in them is a thumbnail.
 _RAW = frozenset(".nef .nrw .dng .arw .sr2 .srf .srw .cr2 .pef .3fr .fff .iiq .erf .kdc .dcr .mef .mos .gpr".split())
 
-# What operating systems, file servers and synchronization put beside pictures; in lower case. What begins with a dot
-# (.DS_Store, ._x.png, .Trashes, .thumbnails, .@__thumb) is left out, too.
-_BESIDE = frozenset(
-    (
-        "__macosx|icon\r|desktop db|desktop df|network trash folder|temporary items|thevolumesettingsfolder|"
-        "thumbs.db|ehthumbs.db|ehthumbs_vista.db|desktop.ini|folder.ini|autorun.inf|$recycle.bin|recycler|recycled|"
-        "recycle.bin|system volume information|bootex.log|indexervolumeguid|wpsettings.dat|albumartsmall.jpg|"
-        "lost+found|lost.dir|@eadir|@tmp|@sharebin|@recycle|@recently-snapshot|@__thumb|#recycle|#snapshot|"
-        "picasa.ini|zbthumbnail.info|aquota.user|aquota.group"
-    ).split("|")
-)
-_BESIDE_LIKE = re.compile(
-    r"found\.\d{3}|fsck\d{4}\.rec|albumart_\{.*|~\$.*|.*:zone\.identifier|.*@syno\w+|thumbs\.db:.*"
-)
-
-
-def beside(name: str) -> bool:
-    """Tells whether a file or folder is what an operating system or a drive puts beside people's pictures."""
-    low = name.lower()
-    return low.startswith(".") or low in _BESIDE or _BESIDE_LIKE.fullmatch(low) is not None
-
 
 def claims(path: Path) -> bool:
     """Tells whether a file's ending says that it is a picture."""
-    return path.suffix.lower() in SUFFIXES
+    return path.suffix.lower() in IMAGES
 
 
-def kind(path: Path) -> str:
-    """Returns what a file of another kind is called where such files are counted."""
-    return path.suffix.lower()[:12] or "without an ending"
+def counted(files: Iterable[Path]) -> str:
+    """Returns how many files there are, and of which kinds: `3 files (2 .txt, 1 .csv)`."""
+    kinds = collections.Counter(file.suffix.lower()[:12] or "without an ending" for file in files)
+    listed = ", ".join(f"{count} {name}" for name, count in kinds.most_common(4))
+    more = f" and {len(kinds) - 4} more kinds" if len(kinds) > 4 else ""
+    return f"{kinds.total()} {'file' if kinds.total() == 1 else 'files'} ({listed}{more})"
 
 
 def format_of(path: Path) -> str | None:
