@@ -13,6 +13,7 @@ from keras_gen.cli import given, libraries
 from keras_gen.errors import UsageError
 from keras_gen.files import writing
 from keras_gen.files.runs import SUFFIXES, find
+from keras_gen.signatures import classes
 
 TERMS = "0,1,2-3,4,5+6,7,8"
 MOST_ROWS = 10  # of a traversal, when nobody says which coordinates
@@ -87,6 +88,7 @@ def run(options: argparse.Namespace) -> int:
     with terminal.hold(options.debug):  # the TFLite runtime greets when it first computes
         source = latent.opened(path)
         decode = latent.decoder(source, options.input, seed=options.seed)
+        told = _settle_label(options, classes.names_of(decode.function.meta))
         decode(np.zeros((1, decode.dim), np.float32))
     pictures = action.draw(options, source, decode)
     if pictures.sheet.ndim != 5 or pictures.sheet.shape[-1] not in (1, 3):
@@ -94,9 +96,21 @@ def run(options: argparse.Namespace) -> int:
             f"{writing.shown(path)} makes {pictures.sheet.shape[2:]}, no picture; explore is for models of images"
         )
     _write(output, pictures)
-    told = f"{options.action} of {writing.shown(path)}, seed {options.seed}{pictures.text}"
+    told = f"{options.action} of {writing.shown(path)}{told}, seed {options.seed}{pictures.text}"
     print("\n  ".join([f"{told}: {writing.shown(output)}", *pictures.legend]), flush=True)
     return 0
+
+
+def _settle_label(options, names):
+    """Turns the class that was asked for into its number, and returns what the answer says of it."""
+    if options.label is None:
+        return ""
+    found = classes.indices(options.label, names)
+    if len(found) > 1:
+        raise UsageError(f"--label {writing.shown(options.label, 40)} is several classes; give one")
+    options.label = found[0]
+    told = classes.told(found, names)
+    return f", {told}" if told else ""
 
 
 def _flag(name):

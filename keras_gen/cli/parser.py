@@ -128,8 +128,8 @@ def _sample(command) -> None:
     add("source", metavar="RUN", help="a run in saved_models, its folder, or a .keras, .onnx or .tflite file")
     add("-n", type=_count, metavar="N", help="number of samples (default: 64; of text 1)")
     add("--seed", type=_seed, default=0, metavar="N", help="the same seed gives the same samples (default: 0)")
-    label = "class of the samples, or several in turn (default: all classes in turn)"
-    add("--label", type=_labels, metavar="K[,K...]", help=label)
+    label = "class of the samples by its name or number, or several in turn (default: all classes in turn)"
+    add("--label", type=_classes, metavar="K[,K...]", help=label)
     add("--prompt", metavar="TEXT", help="text to be continued, by a model of text")
     given = (
         "an input of the sampler that is not to be drawn, such as truncation=0.7, or how text is drawn: length=200, "
@@ -192,14 +192,14 @@ def _explore(command) -> None:
         help="on a circle or a straight line (default: by the prior)",
     )
     where = "traverse: which to move; manifold: two (default: the directions that change the images most)"
-    add("--coordinates", type=_labels, metavar="K[,K...]", help=where)
+    add("--coordinates", type=_coordinates, metavar="K[,K...]", help=where)
     add("--reach", type=_reach, metavar="X", help="traverse: from -X to X (default: 3; for uniform latents 1 to 1.7)")
     terms = "arithmetic: numbers of samples, from 0 in the order of sample; of each group the mean is taken "
     add("--terms", metavar="K,K-K,K+K,K", help=terms + "(default: 0,1,2-3,4,5+6,7,8)")
     add("--data", metavar="DATA", help="project, interpolate: real images, as in train (project's default: digits)")
     add("--split", metavar="SPLIT", help="part of the data (default: test)")
     _reading(add)
-    add("--label", type=_class, metavar="K", help="class of all pictures of a conditional model (default: 0)")
+    add("--label", type=_class, metavar="K", help="class of all pictures, by its name or number (default: number 0)")
     add("--input", default="latent", metavar="NAME", help="input of the model that moves (default: latent)")
     add("-o", "--output", metavar="PATH", help="x.png or x.gif (default: ACTION.png in the run's folder)")
 
@@ -270,15 +270,20 @@ def _size(text: str) -> int | tuple[int, int]:
     return (int(found[1]), int(found[2])) if found[2] else int(found[1])
 
 
-def _labels(text: str) -> list[int]:
+def _coordinates(text: str) -> list[int]:
     parts = text.split(",")
-    _expect(all(re.fullmatch(r"\s*\d{1,9}\s*", part) for part in parts), text, "a class such as 3, or 0,1,2")
+    _expect(all(re.fullmatch(r"\s*\d{1,9}\s*", part) for part in parts), text, "a coordinate such as 3, or 0,1,2")
     return [int(part) for part in parts]
 
 
-def _class(text: str) -> int:
-    _expect(re.fullmatch(r"\d{1,9}", text) is not None, text, "a class such as 3")
-    return int(text)
+def _classes(text: str) -> str:
+    _expect(all(part.strip() for part in text.split(",")), text, "a class such as 3, or 0,1,2, or their names")
+    return text
+
+
+def _class(text: str) -> str:
+    _expect(bool(text.strip()), text, "a class such as 3, or its name")
+    return text
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -149,7 +149,9 @@ def _contents(paths):
     if damaged:
         first, *others = damaged
         more = f" and {len(others)} more: {plain(', '.join(path.name for path in others), 60)}" if others else ""
-        raise DamagedError(f"{shown(first, 60)} is not UTF-8: {damaged[first]}{more}; convert {'them' if others else 'it'}")
+        raise DamagedError(
+            f"{shown(first, 60)} is not UTF-8: {damaged[first]}{more}; convert {'them' if others else 'it'}"
+        )
     if nul:
         notice(f"{shown(paths[0].parent if len(paths) > 1 else paths[0], 80)}: left out {nul} NUL characters: no text")
     return texts
