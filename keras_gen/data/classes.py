@@ -19,7 +19,7 @@ def ordered(names: Iterable[str]) -> tuple[str, ...]:
 
 
 def settled(label: np.ndarray, occurring: np.ndarray) -> np.ndarray:
-    """Returns labels as places in the sorted values that occur in any split, int32."""
+    """Returns labels as numbers from 0 on, in the order of the values that occur in any split, int32."""
     return np.searchsorted(occurring, label).astype(np.int32)
 
 

@@ -28,8 +28,9 @@ def indices(text: str, names: Sequence[str] = (), name: str = "label") -> list[i
         UsageError: neither a name nor a number.
 
     Example:
-        >>> indices("2", ["1", "2", "cat"]), indices("cat,0", ["1", "2", "cat"])
-        ([1], [2, 0])
+        ```python
+        assert indices("2", ["1", "2", "cat"]) == [1] and indices("cat,0", ["1", "2", "cat"]) == [2, 0]
+        ```
     """
     number = {packed([name]): index for index, name in enumerate(names)}
     if packed([text.strip()]) in number:  # it may hold a comma
