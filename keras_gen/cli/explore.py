@@ -209,7 +209,7 @@ def _traverse(options, source, decode):
 
 def _project(options, source, decode):
     """A row for each image: the image, then what the latents made on their way, from the best start to the end."""
-    wanted = _data(options, decode, options.n or 8)
+    wanted = _data(options, decode, options.n or 8, least=options.n or 1)
     found = latent.project(
         source, wanted, options.steps or 300, label=options.label, seed=options.seed, name=options.input
     )
@@ -300,13 +300,17 @@ def _terms(text):
     ]
 
 
-def _data(options, decode, count):
-    """Returns real images of the model's size."""
+def _data(options, decode, count, least=None):
+    """Returns real images of the model's size: of a folder whose test split is too small, any of its images."""
     from keras_gen.data import examples
 
     height, width, channels = decode(np.zeros((1, decode.dim), np.float32), options.label).shape[1:]
     name, split = options.data or "digits", options.split or "test"
-    found = examples(name, split, image_size=(height, width), channels=channels, **given.reading(vars(options)))
-    if len(found) < count:
+    how = {"image_size": (height, width), "channels": channels, **given.reading(vars(options))}
+    found = examples(name, split, **how)
+    if len(found) < count and options.split is None and Path(name).expanduser().is_dir():
+        split = "all"
+        found = examples(name, split, **how)
+    if len(found) < (least or count):
         raise UsageError(f"{writing.shown(name, 40)} has {len(found)} images in {split}, and {count} are needed")
-    return next(iter(found.dataset(count, options.seed)))["image"].numpy()
+    return next(iter(found.dataset(min(count, len(found)), options.seed)))["image"].numpy()

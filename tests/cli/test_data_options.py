@@ -56,6 +56,16 @@ def test_damaged_files_are_left_out_when_asked(tmp_path, capsys, monkeypatch):
     assert card(tmp_path / "a")["data"]["images"] == 9
 
 
+def test_a_picture_and_a_folder_of_a_few_are_projected(letters, tmp_path, capsys):
+    for index in range(3):
+        draw(tmp_path / "few" / f"{index}.png", size=(9, 8))
+    words = ["explore", str(letters), "project", "--steps", "1", "-o", str(tmp_path / "x.png"), "--data"]
+    assert main([*words, str(tmp_path / "few")]) == 0
+    assert main([*words, str(tmp_path / "few" / "0.png")]) == 0
+    assert main([*words, str(tmp_path / "few"), "-n", "10"]) == 2
+    assert "has 3 images in all, and 10" in capsys.readouterr().err
+
+
 # --- names of classes -------------------------------------------------------------------------------------------------
 
 
