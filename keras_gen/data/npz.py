@@ -219,8 +219,10 @@ def _whole_numbers(array, train):
             notice(f"{array.name!r} in {shown(array.path)} holds 0 and 1 only: read as black and white")
     both = [train] if array.name == train.name else [train, array]
     if factor == 1 and not any(chunk.max(initial=0) >= 128 for one in both for chunk in one.chunks()):
-        highest = max(int(chunk.max(initial=0)) for one in both for chunk in one.chunks())
-        ranges.tell(f"{array.name!r} in {shown(array.path, 30)}", highest, 0, 255)
+        ends = [_ends(one) for one in both]
+        if min(low for low, _ in ends) >= 0:  # what is below is an error
+            highest = max(high for _, high in ends)
+            ranges.tell(f"{array.name!r} in {shown(array.path, 30)}", highest, 0, 255)
 
     def scale(chunk, done):
         bad = (chunk > 255 // factor) | (chunk < 0) if chunk.dtype != np.uint8 or factor > 1 else None
