@@ -31,7 +31,7 @@ class Tokenizer:
         try:
             known = json.loads(state)
             self._pairs = None if "characters" in known else _library().Tokenizer.from_str(state)
-            self._characters = np.array(list(known.get("characters", "")))
+            self._characters = np.array(list(known.get("characters", "")), object)  # of text, NumPy drops NUL
         except Exception as error:  # the library raises plain exceptions
             raise DamagedError(f"the tokenizer cannot be read: {str(error).splitlines()[0][:80]}") from None
         self._number = {character: number for number, character in enumerate(self._characters)}

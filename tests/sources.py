@@ -25,8 +25,8 @@ def rng_images(shape, seed=0):
     return np.random.default_rng(seed).integers(0, 256, shape, np.uint8)
 
 
-def save(path, **arrays):
-    np.savez(path, **arrays)
+def save(path, *positional, **arrays):
+    np.savez(path, *positional, **arrays)
     return path
 
 

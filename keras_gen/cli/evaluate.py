@@ -5,10 +5,11 @@ import json
 import shutil
 import sys
 import textwrap
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from keras_gen.cli import figures, libraries
+from keras_gen.cli import figures, given, libraries
 from keras_gen.errors import UsageError
 from keras_gen.files import writing
 from keras_gen.files.runs import find_model
@@ -27,7 +28,7 @@ def run(options: argparse.Namespace) -> int:
     """
     path = find_model(options.source)
     libraries.start(options.debug)
-    found = evaluated(path, options.data, options.n, options.seed)
+    found = evaluated(path, options.data, options.n, options.seed, given.reading(vars(options)))
     output = Path(options.output or path.parent / "evaluation.json")
     writing.write(output, (json.dumps(found._asdict(), indent=2) + "\n").encode())
     width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
@@ -36,7 +37,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def evaluated(path: Path, data: str | None, n: int, seed: int) -> Any:
+def evaluated(path: Path, data: str | None, n: int, seed: int, reading: Mapping[str, Any] = {}) -> Any:
     """Returns the evaluation of a `.keras` file.
 
     Args:
@@ -44,6 +45,7 @@ def evaluated(path: Path, data: str | None, n: int, seed: int) -> Any:
         data: name or path of the data; those of the run's card when `None`.
         n: samples.
         seed: of the samples and the judges.
+        reading: how the data are read, as `given.reading` tells; those of the run are read as it has read them.
 
     Raises:
         UsageError: no data are known, or they do not fit.
@@ -54,7 +56,11 @@ def evaluated(path: Path, data: str | None, n: int, seed: int) -> Any:
     from keras_gen.tokenizer import Tokenizer
 
     model = load(path)
-    data = data or _trained_on(path.parent)
+    of_run = _of_run(path.parent)
+    if not data and not of_run:
+        raise UsageError(f"{writing.shown(path.parent)} has no card that tells its data; give --data")
+    if data in (None, of_run.get("data")):
+        data, reading = of_run["data"], {**given.reading(of_run), **reading}
     if "token" in model.expects():
         if not model.tokenizer:
             raise UsageError(
@@ -64,7 +70,7 @@ def evaluated(path: Path, data: str | None, n: int, seed: int) -> Any:
         train, test = (sets.windows(data, split, **how) for split in ("train", "test"))
     else:
         size = {"image_size": tuple(model.image_shape[:2]), "channels": model.image_shape[-1]}
-        train, test = (sets.examples(data, split, **size) for split in ("train", "test"))
+        train, test = (sets.examples(data, split, **size, **reading) for split in ("train", "test"))
     return _with_split(evaluate(model, train, test, n, seed), path.parent, data)
 
 
@@ -82,11 +88,13 @@ def _with_split(found, folder, data):
     return found
 
 
-def _trained_on(folder):
+def _of_run(folder):
+    """Returns the settings that a run's card tells, if it tells its data."""
     try:
-        return json.loads((folder / "card.json").read_text(encoding="utf-8"))["settings"]["data"]
+        settings = json.loads((folder / "card.json").read_text(encoding="utf-8"))["settings"]
+        return settings if settings["data"] else {}
     except (OSError, ValueError, KeyError, TypeError):
-        raise UsageError(f"{writing.shown(folder)} has no card that tells its data; give --data") from None
+        return {}
 
 
 def table(found: Any, width: int | None = None) -> list[str]:

@@ -9,10 +9,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from keras_gen import images, latent, terminal
-from keras_gen.cli import libraries
+from keras_gen.cli import given, libraries
 from keras_gen.errors import UsageError
 from keras_gen.files import writing
 from keras_gen.files.runs import SUFFIXES, find
+from keras_gen.signatures import classes
 
 TERMS = "0,1,2-3,4,5+6,7,8"
 MOST_ROWS = 10  # of a traversal, when nobody says which coordinates
@@ -87,6 +88,7 @@ def run(options: argparse.Namespace) -> int:
     with terminal.hold(options.debug):  # the TFLite runtime greets when it first computes
         source = latent.opened(path)
         decode = latent.decoder(source, options.input, seed=options.seed)
+        told = _settle_label(options, classes.names_of(decode.function.meta))
         decode(np.zeros((1, decode.dim), np.float32))
     pictures = action.draw(options, source, decode)
     if pictures.sheet.ndim != 5 or pictures.sheet.shape[-1] not in (1, 3):
@@ -94,13 +96,25 @@ def run(options: argparse.Namespace) -> int:
             f"{writing.shown(path)} makes {pictures.sheet.shape[2:]}, no picture; explore is for models of images"
         )
     _write(output, pictures)
-    told = f"{options.action} of {writing.shown(path)}, seed {options.seed}{pictures.text}"
+    told = f"{options.action} of {writing.shown(path)}{told}, seed {options.seed}{pictures.text}"
     print("\n  ".join([f"{told}: {writing.shown(output)}", *pictures.legend]), flush=True)
     return 0
 
 
+def _settle_label(options, names):
+    """Turns the class that was asked for into its number, and returns what the answer says of it."""
+    if options.label is None:
+        return ""
+    found = classes.indices(options.label, names)
+    if len(found) > 1:
+        raise UsageError(f"--label {writing.shown(options.label, 40)} is several classes; give one")
+    options.label = found[0]
+    told = classes.told(found, names)
+    return f", {told}" if told else ""
+
+
 def _flag(name):
-    return f"-{name}" if len(name) == 1 else f"--{name}"
+    return f"-{name}" if len(name) == 1 else f"--{name.replace('_', '-')}"
 
 
 def _write(output, pictures):
@@ -195,7 +209,7 @@ def _traverse(options, source, decode):
 
 def _project(options, source, decode):
     """A row for each image: the image, then what the latents made on their way, from the best start to the end."""
-    wanted = _data(options, decode, options.n or 8)
+    wanted = _data(options, decode, options.n or 8, least=options.n or 1)
     found = latent.project(
         source, wanted, options.steps or 300, label=options.label, seed=options.seed, name=options.input
     )
@@ -213,11 +227,13 @@ class _Action(NamedTuple):
 
 
 ACTIONS = {
-    "interpolate": _Action(_interpolate, frozenset({"n", "steps", "how", "data", "split", "label"})),
+    "interpolate": _Action(
+        _interpolate, frozenset({"n", "steps", "how", "data", "split", "range", "skip_damaged", "label"})
+    ),
     "manifold": _Action(_manifold, frozenset({"steps", "coordinates", "label"})),
     "arithmetic": _Action(_arithmetic, frozenset({"terms", "steps", "how", "label"})),
     "traverse": _Action(_traverse, frozenset({"coordinates", "steps", "reach", "label"})),
-    "project": _Action(_project, frozenset({"n", "steps", "data", "split", "label"})),
+    "project": _Action(_project, frozenset({"n", "steps", "data", "split", "range", "skip_damaged", "label"})),
 }
 
 
@@ -284,13 +300,17 @@ def _terms(text):
     ]
 
 
-def _data(options, decode, count):
-    """Returns real images of the model's size."""
+def _data(options, decode, count, least=None):
+    """Returns real images of the model's size: of a folder whose test split is too small, any of its images."""
     from keras_gen.data import examples
 
     height, width, channels = decode(np.zeros((1, decode.dim), np.float32), options.label).shape[1:]
     name, split = options.data or "digits", options.split or "test"
-    found = examples(name, split, image_size=(height, width), channels=channels)
-    if len(found) < count:
+    how = {"image_size": (height, width), "channels": channels, **given.reading(vars(options))}
+    found = examples(name, split, **how)
+    if len(found) < count and options.split is None and Path(name).expanduser().is_dir():
+        split = "all"
+        found = examples(name, split, **how)
+    if len(found) < (least or count):
         raise UsageError(f"{writing.shown(name, 40)} has {len(found)} images in {split}, and {count} are needed")
-    return next(iter(found.dataset(count, options.seed)))["image"].numpy()
+    return next(iter(found.dataset(min(count, len(found)), options.seed)))["image"].numpy()

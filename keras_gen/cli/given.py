@@ -3,7 +3,7 @@
 import argparse
 import ast
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,14 @@ ELSEWHERE = {"seed": "--seed", "dtype": "--precision"}
 INJECTED = ("generator", "discriminator", "encoder")  # networks, which a command line cannot hold
 # Inputs of samplers, which people look for here.
 OF_SAMPLE = ("truncation", "label", "category", "code", "prompt", "temperature", "top_k", "top_p", "beams", "length")
-FOLLOWING = ("image_shape", "num_classes", "vocabulary", "tokenizer")  # arguments that follow from the data
+READING = ("range", "skip_damaged")  # what is said of the values and the files of data
+FOLLOWING = (
+    "image_shape",
+    "num_classes",
+    "class_names",
+    "vocabulary",
+    "tokenizer",
+)  # arguments that follow from the data
 
 
 def check(options: argparse.Namespace) -> None:
@@ -39,10 +46,22 @@ def check(options: argparse.Namespace) -> None:
         options.data, options.split = old.get("data"), old.get("split", options.split)
         options.image_size, options.channels = (getattr(options, k) or old.get(k) for k in ("image_size", "channels"))
         options.image_size = tuple(options.image_size) if isinstance(options.image_size, list) else options.image_size
+        for name, value in reading(old).items():
+            setattr(options, name, getattr(options, name) or value)
     options.data = sets.check(options.data or declared.of_model(options.name).variable("usual_data"))
     if getattr(options, "precision", "") is None:
         options.precision = card["identity"].get("precision", "float32") if card else "float32"
     usual(options)
+
+
+def reading(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Returns what was said of the values and the files of data, as `keras_gen.data.examples` takes it.
+
+    Args:
+        settings: options of a command, or those in the card of a run.
+    """
+    found = {name: settings[name] for name in READING if settings.get(name)}
+    return {name: tuple(value) if isinstance(value, list) else value for name, value in found.items()}
 
 
 def usual(options: argparse.Namespace) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
     if not [word for word in argv if word != "--debug"]:
         top.print_help(sys.stderr)
         raise UsageError(f"no command was given; try {PROGRAM} list")
-    options, rest = top.parse_known_args(argv)
+    options, rest = top.parse_known_args(list(_joined(argv)))
     if rest:
         known = [name for action in commands[options.command]._actions for name in action.option_strings]
         known = [name for name in known if name not in ("-h", "--help")]  # which is no way out
@@ -39,6 +39,14 @@ def parse(argv: Sequence[str]) -> argparse.Namespace:
         hint = f"did you mean {' or '.join(near)}?" if near else f"see {PROGRAM} {options.command} --help"
         raise UsageError(f"argument {_cut(rest[0])} is not known; {hint}")
     return options
+
+
+def _joined(argv):
+    """Returns the arguments with `--range -1,1` as one word: argparse takes a value that begins so for an option."""
+    words = iter(argv)
+    for word in words:
+        following = next(words, None) if word == "--range" else None
+        yield word if following is None else f"{word}={following}"
 
 
 def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParser]]:
@@ -66,12 +74,15 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
 def _train(command) -> None:
     add = command.add_argument
     add("name", metavar="NAME", help=f"the model: {', '.join(names())}")
-    data = "digits (default), the name of a tensorflow-datasets set, an .npz file, or a folder of images; of gpt, "
-    data += "docstrings (default), such a name, or a .txt file"
+    data = (
+        "digits (default), the name of a tensorflow-datasets set, an .npz or .npy file, or a folder of images; of gpt, "
+    )
+    data += "docstrings (default), such a name, a .txt file, several (a.txt,b.txt), or a folder of them"
     add("--data", metavar="DATA", help=data)
     add("--split", default="train", metavar="SPLIT", help="part of the data to train on (default: train)")
     add("--image-size", type=_size, metavar="N|HxW", help="crop and resize the images (default: as they are)")
     add("--channels", type=int, choices=(1, 3), help="1 is gray, 3 is RGB (default: as the data has)")
+    _reading(add)
     add("--validate", action="store_true", help="compute the losses on the test split after each epoch")
     length = "train until so many {} are done, earlier runs in this folder included (default: the model's recipe)"
     until = command.add_mutually_exclusive_group().add_argument
@@ -117,8 +128,8 @@ def _sample(command) -> None:
     add("source", metavar="RUN", help="a run in saved_models, its folder, or a .keras, .onnx or .tflite file")
     add("-n", type=_count, metavar="N", help="number of samples (default: 64; of text 1)")
     add("--seed", type=_seed, default=0, metavar="N", help="the same seed gives the same samples (default: 0)")
-    label = "class of the samples, or several in turn (default: all classes in turn)"
-    add("--label", type=_labels, metavar="K[,K...]", help=label)
+    label = "class of the samples by its name or number, or several in turn (default: all classes in turn)"
+    add("--label", type=_classes, metavar="K[,K...]", help=label)
     add("--prompt", metavar="TEXT", help="text to be continued, by a model of text")
     given = (
         "an input of the sampler that is not to be drawn, such as truncation=0.7, or how text is drawn: length=200, "
@@ -136,6 +147,7 @@ def _evaluate(command) -> None:
     add = command.add_argument
     add("source", metavar="RUN", help="a run in saved_models, its folder, or a .keras file")
     add("--data", metavar="DATA", help="labelled data with a train and a test split, as in train (default: the run's)")
+    _reading(add, " (default: the run's)")
     add("-n", type=_count, default=5000, metavar="N", help="samples; at most half of the test images (default: 5000)")
     add("--seed", type=_seed, default=0, metavar="N", help="of the samples and of the judges (default: 0)")
     add("-o", "--output", metavar="PATH", help="the report (default: evaluation.json in the run's folder)")
@@ -150,6 +162,7 @@ def _benchmark(command) -> None:
         help="labelled data, or text, with a test split, as in train (default: as in train)",
     )
     add("--image-size", type=_size, metavar="N|HxW", help="as in train")
+    _reading(add)
     add("--batch-size", type=_count, metavar="N", help="as in train")
     add("--recipe", metavar="FILE", help="as in train; its thresholds are what is expected")
     add("--seeds", type=_count, default=3, metavar="N", help="runs, with the seeds 0, 1, ... (default: 3)")
@@ -179,15 +192,24 @@ def _explore(command) -> None:
         help="on a circle or a straight line (default: by the prior)",
     )
     where = "traverse: which to move; manifold: two (default: the directions that change the images most)"
-    add("--coordinates", type=_labels, metavar="K[,K...]", help=where)
+    add("--coordinates", type=_coordinates, metavar="K[,K...]", help=where)
     add("--reach", type=_reach, metavar="X", help="traverse: from -X to X (default: 3; for uniform latents 1 to 1.7)")
     terms = "arithmetic: numbers of samples, from 0 in the order of sample; of each group the mean is taken "
     add("--terms", metavar="K,K-K,K+K,K", help=terms + "(default: 0,1,2-3,4,5+6,7,8)")
     add("--data", metavar="DATA", help="project, interpolate: real images, as in train (project's default: digits)")
     add("--split", metavar="SPLIT", help="part of the data (default: test)")
-    add("--label", type=_class, metavar="K", help="class of all pictures of a conditional model (default: 0)")
+    _reading(add)
+    add("--label", type=_class, metavar="K", help="class of all pictures, by its name or number (default: number 0)")
     add("--input", default="latent", metavar="NAME", help="input of the model that moves (default: latent)")
     add("-o", "--output", metavar="PATH", help="x.png or x.gif (default: ACTION.png in the run's folder)")
+
+
+def _reading(add, default="") -> None:
+    """Adds what is said of the values and the files of data."""
+    stored = f"of the stored values, which become black and white, such as 0,16{default or ' (default: by their type)'}"
+    add("--range", type=_range, metavar="LOW,HIGH", help=stored)
+    damaged = "leave damaged images of a folder out, and say which"
+    add("--skip-damaged", action="store_true", default=None, help=damaged + default)
 
 
 def _expect(fine: bool, text: str, expected: str) -> None:
@@ -226,6 +248,13 @@ def _reach(text: str) -> float:
     return float(text)
 
 
+def _range(text: str) -> tuple[float, float]:
+    ends = [_number(part) for part in text.split(",")]
+    fine = len(ends) == 2 and all(map(math.isfinite, ends)) and ends[0] < ends[1]
+    _expect(fine, text, "a range such as 0,16: the lowest and the highest stored value")
+    return ends[0], ends[1]
+
+
 def _rates(text: str) -> float | dict[str, float]:
     """Parses `1e-4` or `d=1e-4,g=2e-4`."""
     pairs = [part.partition("=") for part in text.split(",")] if "=" in text else [("", "=", text)]
@@ -241,15 +270,20 @@ def _size(text: str) -> int | tuple[int, int]:
     return (int(found[1]), int(found[2])) if found[2] else int(found[1])
 
 
-def _labels(text: str) -> list[int]:
+def _coordinates(text: str) -> list[int]:
     parts = text.split(",")
-    _expect(all(re.fullmatch(r"\s*\d{1,9}\s*", part) for part in parts), text, "a class such as 3, or 0,1,2")
+    _expect(all(re.fullmatch(r"\s*\d{1,9}\s*", part) for part in parts), text, "a coordinate such as 3, or 0,1,2")
     return [int(part) for part in parts]
 
 
-def _class(text: str) -> int:
-    _expect(re.fullmatch(r"\d{1,9}", text) is not None, text, "a class such as 3")
-    return int(text)
+def _classes(text: str) -> str:
+    _expect(all(part.strip() for part in text.split(",")), text, "a class such as 3, or 0,1,2, or their names")
+    return text
+
+
+def _class(text: str) -> str:
+    _expect(bool(text.strip()), text, "a class such as 3, or its name")
+    return text
 
 
 def _pair(text: str) -> tuple[str, str]:

@@ -1,8 +1,10 @@
 """`sample`: images or texts from a run, a `.keras`, an `.onnx` or a `.tflite` file."""
 
 import argparse
+import collections
 import inspect
 import io
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +16,8 @@ from keras_gen.cli import libraries, pages
 from keras_gen.errors import UsageError, near_misses
 from keras_gen.files import writing
 from keras_gen.files.runs import SUFFIXES, find
-from keras_gen.signatures import exported
+from keras_gen.files.sets import beside
+from keras_gen.signatures import classes, exported
 
 ELSEWHERE = {"n": "-n", "seed": "--seed", "label": "--label", "batch_size": "--batch-size"}
 
@@ -41,19 +44,31 @@ def run(options: argparse.Namespace) -> int:
     typed = Path(options.source).suffix in SUFFIXES
     output = Path(options.output or ("grid.png" if typed else path.parent / "grid.png"))
     write = writer(output)
-    label = options.label
-    if label is not None:
-        label = label[0] if len(label) == 1 else np.resize(label, options.n).tolist()
     inputs = dict(options.inputs)
     if model:
+        names = model.class_names
+        label, told = _chosen(options.label, names, options.n)
         samples = from_keras(model, options.n, options.seed, label, options.batch_size, **inputs)
     else:
         with terminal.hold(options.debug):  # the TFLite runtime greets
-            samples = exported.open_file(path).sample(options.n, options.seed, label, options.batch_size, **inputs)
+            file = exported.open_file(path)
+            names = classes.names_of(file.meta(file.sampler()))
+            label, told = _chosen(options.label, names, options.n)
+            samples = file.sample(options.n, options.seed, label, options.batch_size, **inputs)
         samples = {"image": next(value for name, value in samples.items() if name != "label"), **samples}
-    write(output, samples, options.columns)
-    print(f"{options.n} samples of {writing.shown(path)}, seed {options.seed}: {writing.shown(output)}", flush=True)
+    write(output, samples, options.columns, names)
+    told = f"{writing.shown(path)}{told}, seed {options.seed}"
+    print(f"{options.n} samples of {told}: {writing.shown(output)}", flush=True)
     return 0
+
+
+def _chosen(text, names, n):
+    """Returns the classes that were asked for, one or one for each sample, and what the answer says of them."""
+    if text is None:
+        return None, ""
+    found = classes.indices(text, names)
+    told = classes.told(found, names)
+    return found[0] if len(found) == 1 else np.resize(found, n).tolist(), f", {told}" if told else ""
 
 
 def loaded(path: Path, debug: bool) -> Any:
@@ -74,13 +89,15 @@ def _texts(path, model, options):
     for name in inputs:
         if name not in known:
             raise UsageError(f"--set {name}: a text has no {name!r}; {near_misses(name, known)}")
+    told = ""
     if options.label is not None:
-        inputs["label"] = options.label
+        inputs["label"], told = _chosen(options.label, model.class_names, options.n or 1)
     how = {"n": options.n or 1, "seed": options.seed, "batch_size": options.batch_size, **inputs}
     made = model.generate(options.prompt, **how)
     pages.write(output, made if options.prompt is not None else [model.text(row) for row in made])
     if output:
-        print(f"{how['n']} texts of {writing.shown(path)}, seed {options.seed}: {writing.shown(output)}", flush=True)
+        told = f"{writing.shown(path)}{told}, seed {options.seed}"
+        print(f"{how['n']} texts of {told}: {writing.shown(output)}", flush=True)
     return 0
 
 
@@ -111,7 +128,7 @@ def from_keras(
 
 
 def writer(output: Path):
-    """Returns the function that writes to this path: `(path, samples, columns)`.
+    """Returns the function that writes to this path: `(path, samples, columns, names of the classes)`.
 
     Raises:
         UsageError: a suffix that is not known.
@@ -134,18 +151,31 @@ def _pictures(samples):
     return image
 
 
-def _grid(output, samples, columns):
+def _grid(output, samples, columns, names=()):
     images.save_png(output, images.enlarged(images.grid(_pictures(samples), columns, padding=2), 512))
 
 
-def _singles(output, samples, columns):
+def _singles(output, samples, columns, names=()):
+    """Writes a file for each sample, in a folder for each class where the classes have names."""
     pictures = images.to_uint8(_pictures(samples))
     digits = max(4, len(str(len(pictures) - 1)))
+    folders = [output / name for name in folder_names(names)] if "label" in samples and names else None
     for index, picture in enumerate(pictures):
-        images.save_png(output / f"{index:0{digits}}.png", picture)
+        folder = folders[int(samples["label"][index])] if folders else output
+        images.save_png(folder / f"{index:0{digits}}.png", picture)
 
 
-def _arrays(output, samples, columns):
+def folder_names(names: Sequence[str]) -> list[str]:
+    """Returns names of classes as names of folders that every system takes, and that are read as classes again."""
+    plain = [re.sub(r'[\x00-\x1f<>:"/\\|?*]', "_", name).strip(" .")[:80] for name in names]
+    plain = [f"class {index}" if not name or beside(name) else name for index, name in enumerate(plain)]
+    low = collections.Counter(name.lower() for name in plain)
+    return [f"{name} ({index})" if low[name.lower()] > 1 else name for index, name in enumerate(plain)]
+
+
+def _arrays(output, samples, columns, names=()):
     out = io.BytesIO()
-    np.savez_compressed(out, **{name: samples[name] for name in ("image", "label") if name in samples})
+    held = {name: samples[name] for name in ("image", "label") if name in samples}
+    held |= {"class_names": np.array(names)} if "label" in held and names else {}
+    np.savez_compressed(out, **held)
     writing.write(output, out.getvalue())

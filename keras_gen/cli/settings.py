@@ -52,6 +52,8 @@ def job(options: argparse.Namespace) -> Job:
     data = read(options.split, chosen)
     validation = read("test", chosen) if options.validate else None
     arguments = {**chosen, **_of_text(data)} if data.tokenizer else {**_of_data(cls, data), **chosen}
+    if arguments.get("num_classes") != len(data.classes) and "class_names" not in chosen:
+        arguments.pop("class_names", None)  # another number of classes was asked for
     batch_size = options.batch_size or min(usual["batch_size"], len(data))
     rate = options.learning_rate if options.learning_rate is not None else usual.get("learning_rate")
     identity = {
@@ -71,7 +73,7 @@ def job(options: argparse.Namespace) -> Job:
 
 def _image_reader(options):
     """Returns the function of a split, and of settings that do not matter here, to images."""
-    size = {"image_size": options.image_size, "channels": options.channels}
+    size = {"image_size": options.image_size, "channels": options.channels, **given.reading(vars(options))}
     return lambda split, settings: examples(options.data, split, **size)
 
 
@@ -79,6 +81,8 @@ def _text_reader(cls, options):
     """Returns the function of a split and the model's settings to rows of tokens."""
     if options.image_size or options.channels:
         raise UsageError(f"--image-size and --channels are of images; {options.name} takes text")
+    for name in given.reading(vars(options)):
+        raise UsageError(f"--{name.replace('_', '-')} is of images; {options.name} takes text: leave it out")
     usual = _defaults(cls)
     old = _loaded(options.init_from).tokenizer if options.init_from else None
 
@@ -111,6 +115,8 @@ def _of_data(cls, data):
     if data.classes:
         follows["num_classes"] = len(data.classes)
     known = constructor_arguments(cls)
+    if "num_classes" in known and data.classes:
+        follows["class_names"] = list(data.classes)
     return {name: value for name, value in follows.items() if name in known}
 
 
@@ -119,7 +125,9 @@ def _configuration(cls, arguments):
     hidden = (*given.ELSEWHERE, *KERAS_ARGUMENTS, *given.INJECTED)
     known = constructor_arguments(cls)
     usual = {name: value for name, value in _defaults(cls).items() if name in known and name not in hidden}
-    return json.loads(json.dumps({**usual, **arguments}, default=str, sort_keys=True))
+    found = json.loads(json.dumps({**usual, **arguments}, default=str, sort_keys=True))
+    found.pop("class_names", None)  # they stand with the data; runs of before go on without them
+    return found
 
 
 def _defaults(cls):

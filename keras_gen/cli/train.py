@@ -195,6 +195,8 @@ class Training:
             *([f"{replicas} replicas"] if (replicas := self.strategy.num_replicas_in_sync) > 1 else []),
         ]
         print(f"{job.name} with {self.parameters():,} parameters on {shown(job.examples.name)}: {', '.join(parts)}")
+        if job.examples.classes:
+            print(f"classes: {_listed(job.examples.classes)}")
         if self.keeper.steps_done or self.stage != self.stages[0]:
             print(f"going on from step {self.keeper.steps_done}" + (f" of {self.stage}" if self.stage else ""))
         print(f"run: {shown(self.folder.path)}", flush=True)
@@ -344,6 +346,14 @@ class Training:
         names = [player.prefixed("optimizer") for player in self.model.players()]
         configs = {name: getattr(self.model, name).get_config() for name in names}
         return {name: {k: v for k, v in config.items() if k != "name"} for name, config in configs.items()}
+
+
+def _listed(classes, room=120):
+    """Returns the number of classes and their names, as many as a line holds."""
+    text = ", ".join(classes)
+    if len(text) > room:
+        text = f"{text[:room].rpartition(', ')[0] or classes[0][:room]}, ..., {classes[-1][:30]}"
+    return f"{len(classes)}: {' '.join(text.split())}"
 
 
 def _check_tensorboard(wanted):

@@ -27,6 +27,13 @@ class Source(NamedTuple):
     key: Mapping[str, object]  # what the content depends on: names the copy in the cache
 
 
+class Reading(NamedTuple):
+    """What a caller says about how values and files are to be read."""
+
+    range: tuple[float, float] | None = None  # what is black and what is white in the stored values
+    skip_damaged: bool = False  # leave damaged files out
+
+
 def request(
     image_size: int | tuple[int, int] | None, channels: int | None
 ) -> tuple[tuple[int, int] | None, int | None]:

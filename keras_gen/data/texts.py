@@ -1,34 +1,49 @@
-"""Text as windows of tokens: a file, a text set of tensorflow-datasets, or the docstrings of Python's own library."""
+"""Text as windows of tokens: files, a text set of tensorflow-datasets, or the docstrings of Python's own library."""
 
 import ast
+import codecs
 import os
 import sysconfig
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
-from keras_gen.data import digits, store, tfds
+from keras_gen.data import digits, formats, store, tfds
 from keras_gen.data.examples import Windows
-from keras_gen.data.messages import brief, canonical, choose_split, plain
+from keras_gen.data.messages import brief, canonical, choose_split, notice, plain
 from keras_gen.errors import DamagedError, UsageError
+from keras_gen.files import sets
 from keras_gen.files.writing import shown
 from keras_gen.tokenizer import KINDS, Tokenizer
 
 NAME = "docstrings"
 LENGTH = 65  # tokens in a row
 SIZE = 512  # of a vocabulary of pairs
+Data = str | os.PathLike | Sequence[str | os.PathLike]
+_MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}  # first: UTF-16's is the beginning of one
+_MARKS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 _TRAIN = 0.9  # of the characters, as stored; the rest is the test split
 
 
-def is_text(name_or_path: str | os.PathLike) -> bool:
-    """Tells whether this names text: `"docstrings"`, a file that ends in `.txt`, or a set of text and no images."""
-    name = str(name_or_path)
-    if name == NAME or Path(name).suffix.lower() == ".txt":
+def is_text(name_or_path: Data) -> bool:
+    """Tells whether this names text.
+
+    It does if it is `"docstrings"`, one or several files that end in `.txt`, a folder of them without an image, or a
+    set of tensorflow-datasets with text and no images.
+    """
+    if isinstance(name_or_path, (list, tuple)):
         return True
-    return name != digits.NAME and not Path(name).exists() and tfds.knows(name) and tfds.holds_text(name)
+    name = str(name_or_path)
+    path = Path(name).expanduser()
+    if name == NAME or sets.is_text(path) or name == digits.NAME:
+        return name != digits.NAME
+    if path.is_dir():
+        return not tfds.knows(name) and sets.holds_texts(path)
+    return not path.exists() and tfds.knows(name) and tfds.holds_text(name)
 
 
 def windows(
-    name_or_path: str | os.PathLike = NAME,
+    name_or_path: Data = NAME,
     split: str = "train",
     length: int = LENGTH,
     tokenizer: str | Tokenizer = "characters",
@@ -37,9 +52,10 @@ def windows(
     """Reads text.
 
     Args:
-        name_or_path: a `.txt` file in UTF-8; `"docstrings"`, those of Python's standard library, which need no
-            network; or the name of a tensorflow-datasets set with text. Where there are no splits, the last tenth is
-            the test split.
+        name_or_path: a text file in UTF-8, or UTF-16 with its mark; a list of such files, on the command line
+            `a.txt,b.txt`; a folder of `.txt` files, which may be named `train.txt` and `test.txt`; `"docstrings"`,
+            those of Python's standard library, which need no network; or the name of a tensorflow-datasets set with
+            text. Where there are no splits, the last tenth is the test split: of each file, where there are several.
         split: `"train"` or `"test"`.
         length: tokens in a row. In the train split a row begins at every token; in the test split, with the last token
             of the one before it.
@@ -56,8 +72,7 @@ def windows(
     """
     if length < 2:
         raise UsageError(f"length is {length}; expected at least 2 tokens")
-    name = str(name_or_path)
-    parts = _read(name)
+    parts, name = _read(name_or_path)
     chosen = choose_split(split, parts, name)
     if not isinstance(tokenizer, Tokenizer):
         learned_from = "".join(parts.values()) if tokenizer == "characters" else parts["train"]
@@ -69,35 +84,94 @@ def windows(
     return Windows(token, length, stride, tokenizer, name, store.digest({"token": token}))
 
 
-def tokenizer_for(kind: str, name_or_path: str | os.PathLike, size: int) -> Tokenizer:
+def tokenizer_for(kind: str, name_or_path: Data, size: int) -> Tokenizer:
     """Returns the tokenizer that `windows` would learn."""
     if kind not in KINDS:
         return Tokenizer(kind)
     return windows(name_or_path, "train", 2, kind, size).tokenizer
 
 
-def _read(name):
-    """Returns the text of each split."""
+def _read(data):
+    """Returns the text of each split, and what messages call the set."""
+    several = list(data) if isinstance(data, (list, tuple)) else sets.several(str(data))
+    if several:
+        return _files([Path(one).expanduser() for one in several]), ", ".join(Path(one).name for one in several)
+    name = str(data)
     if name == NAME:
-        return _halves(_docstrings())
-    if tfds.knows(name) and not Path(name).is_file():
+        return _halves([_docstrings()]), name
+    path = Path(name).expanduser()
+    if tfds.knows(name) and not path.is_file():
         found = {canonical(split): text for split, text in tfds.texts(name).items()}
         if "train" not in found:
             raise UsageError(
                 f"{brief(name, 40)} has the splits {plain(', '.join(found), 60)}; expected one for training"
             )
-        return _halves(found["train"]) if len(found) == 1 else found
-    try:
-        return _halves(Path(name).expanduser().read_text(encoding="utf-8"))
-    except UnicodeDecodeError as error:
-        raise DamagedError(f"{shown(name)} is not UTF-8: byte {error.start}; convert it") from None
-    except OSError as error:
-        raise UsageError(f"cannot read {shown(name)}: {error.strerror}; give a .txt file, or '{NAME}'") from None
+        return (_halves([found["train"]]) if len(found) == 1 else found), name
+    if not path.is_dir():
+        return _files([path]), name
+    every = sets.files_in(path)
+    files = list(filter(sets.is_text, every))
+    if not files:
+        raise UsageError(f"{shown(path)} holds no .txt files; give a folder of texts, a .txt file, or '{NAME}'")
+    if len(every) > len(files):
+        notice(f"{shown(path)}: left out {formats.counted(set(every) - set(files))} that do not end in .txt")
+    by_split = {}
+    for file in files:  # in folders of splits, or with such names
+        first = file.relative_to(path).parts[0]
+        by_split.setdefault(canonical(first if first != file.name else file.stem), []).append(file)
+    if "train" in by_split and len(by_split) > 1 and set(by_split) <= {"train", "validation", "test"}:
+        return {split: "\n\n".join(_contents(files)) for split, files in by_split.items()}, name
+    return _files(files), name
 
 
-def _halves(text):
-    cut = int(_TRAIN * len(text))
-    return {"train": text[:cut], "test": text[cut:]}
+def _files(paths):
+    return _halves(_contents(paths))
+
+
+def _contents(paths):
+    """Returns the texts of files.
+
+    Raises:
+        UsageError: one cannot be opened.
+        DamagedError: some are no text; all of them are named.
+    """
+    texts, damaged, nul = [], {}, 0
+    for path in paths:
+        try:
+            text = _decoded(path.read_bytes())
+        except (UnicodeError, DamagedError) as error:
+            damaged[path] = f"byte {error.start}" if isinstance(error, UnicodeDecodeError) else str(error)
+            continue
+        except OSError as error:
+            raise UsageError(f"cannot read {shown(path)}: {error.strerror}; give a .txt file, or '{NAME}'") from None
+        nul += text.count("\0")
+        texts.append(text.replace("\0", ""))
+    if damaged:
+        first, *others = damaged
+        more = f" and {len(others)} more: {plain(', '.join(path.name for path in others), 60)}" if others else ""
+        raise DamagedError(
+            f"{shown(first, 60)} is not UTF-8: {damaged[first]}{more}; convert {'them' if others else 'it'}"
+        )
+    if nul:
+        notice(f"{shown(paths[0].parent if len(paths) > 1 else paths[0], 80)}: left out {nul} NUL characters: no text")
+    return texts
+
+
+def _decoded(data):
+    """Returns the text of bytes, without what editors and systems put in: marks of the encoding and of the end."""
+    encoding = next((name for mark, name in _MARKS.items() if data.startswith(mark)), "utf-8")
+    text = data.decode(encoding).replace("\ufeff", "")  # also inside, where files were put together
+    if text.count("\0") > len(text) / 4:
+        raise DamagedError("it is full of NUL, as UTF-16 without its mark is")
+    return text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\x1a")
+
+
+def _halves(texts):
+    """Returns texts cut into train and test split."""
+    cuts = [int(_TRAIN * len(text)) for text in texts]
+    train = [text[:cut] for text, cut in zip(texts, cuts, strict=True)]
+    test = [text[cut:] for text, cut in zip(texts, cuts, strict=True)]
+    return {"train": "\n\n".join(filter(None, train)), "test": "\n\n".join(filter(None, test))}
 
 
 @cache

@@ -14,7 +14,8 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_gen.data import resize
+from keras_gen.data import classes as classes_
+from keras_gen.data import ranges, resize
 from keras_gen.data.messages import brief, choose_split, notice, plain
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.files.sets import NAME, data_dir, prepared
@@ -149,8 +150,10 @@ def _source(tfds, builder, split, size, channels):
     info = builder.info
     name = info.name + (f"/{info.config_name}" if info.config_name else "") + f":{info.version}"
     image_name, shape = _image_feature(tfds, info.features, name)
-    label_name, classes = _label_feature(tfds, info.features)
+    label_name, declared = _label_feature(tfds, info.features)
     split = _split(info, split, name)
+    occurring = _occurring(tfds, builder, label_name, len(declared), split) if label_name else ()
+    classes = tuple(declared[value] if declared else str(value) for value in occurring)
     count = info.splits[split].num_examples
     wanted = [image_name, label_name] if label_name else [image_name]
     others = [other for other in _of_type(info.features, tfds.features.Image, "") if other != image_name]
@@ -166,6 +169,7 @@ def _source(tfds, builder, split, size, channels):
     def chunks() -> Iterator[dict[str, np.ndarray]]:
         import tensorflow as tf
 
+        highest = 0
         try:
             config = tfds.ReadConfig(try_autocache=False)
             decoders = {other: tfds.decode.SkipDecoding() for other in others}
@@ -176,6 +180,7 @@ def _source(tfds, builder, split, size, channels):
                 rows = data.prefetch(2).as_numpy_iterator()
             for chunk in rows if fixed else _batched(rows):
                 stack = chunk[image_name]
+                highest = max(highest, *(int(image.max()) for image in stack))
                 if fixed:
                     out = {"image": resize.fit(stack, size, channels)}
                 else:
@@ -186,16 +191,44 @@ def _source(tfds, builder, split, size, channels):
                         raise DamagedError(
                             f"{brief(name)} has no labels in its {plain(split, 30)} split; choose another split"
                         )
+                    out["label"] = classes_.settled(out["label"], np.array(occurring))
                 yield out
         except (tf.errors.OpError, OSError) as error:
             raise DamagedError(
                 f"cannot read {brief(name)}: {plain(getattr(error, 'message', error), 60)}; remove it and try again"
             ) from error
 
+        ranges.tell(plain(name, 60), highest, 0, 255, scalable=False)
+
     shards = [list(part.shard_lengths) for part in info.splits.values()]
     key = {"source": name, "folder": str(builder.data_dir), "shards": shards, "split": split}
     key |= {"size": size, "channels": channels}
+    key |= {"classes": occurring} if occurring != tuple(range(len(occurring))) else {}
     return resize.Source(name, classes, count, final, np.uint8, chunks, key)
+
+
+def _occurring(tfds, builder, label_name, declared, split):
+    """Returns the labels that occur in any split, in their order: read without images, until all have been seen.
+
+    Labels below 0, which stand where a split has none, are not among them.
+    """
+    import tensorflow as tf
+
+    skipped = {name: tfds.decode.SkipDecoding() for name in _of_type(builder.info.features, tfds.features.Image, "")}
+    seen: set[int] = set()
+    try:
+        for part in dict.fromkeys([split, *builder.info.splits]):
+            config = tfds.ReadConfig(try_autocache=False)
+            with tf.device("CPU"):
+                data = builder.as_dataset(split=part, shuffle_files=False, read_config=config, decoders=skipped)
+                data = data.map(lambda row: row[label_name]).batch(_BATCH)
+            for labels in data.as_numpy_iterator():
+                seen.update(label for label in labels.tolist() if label >= 0)
+                if len(seen) == declared:
+                    return tuple(range(declared))
+    except (tf.errors.OpError, OSError):
+        return tuple(range(declared))  # reading the images tells what is wrong
+    return tuple(sorted(seen))
 
 
 def _batched(rows):

@@ -1,7 +1,7 @@
 """The base of all models: what a leaf gives, construction, configuration, `compile` and `save`."""
 
 import types
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,8 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
             `ExponentialMovingAverage`; steps are the model's own, whatever is compiled anew. `None` keeps none.
         seed: of all draws in training. `None` takes one from the operating system. Initial weights are drawn by Keras,
             from the seed of the process: call `keras.utils.set_random_seed` before, as the command line does.
+        class_names: of the `num_classes` classes of a variant that sees labels, in the order of their numbers: they are
+            saved, and stand in the metadata of exported files. `None` for none.
         **kwargs: `name`, `dtype` (a precision policy such as `"mixed_bfloat16"`), `trainable`.
     """
 
@@ -44,6 +46,7 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
     update = "simultaneous"  # or "alternating"
     settled: tuple[str, ...] = ()  # arguments of a parent that a class gives it itself, and does not take
     num_classes: int | None = None  # of a variant whose networks see the label, too
+    class_names: tuple[str, ...] = ()
     stages: tuple[str, ...] = ()  # phases of training in their order, where there are several: each has players()
     stage: str | None = None  # which is trained now
     ema_steps: Any = None  # variable: steps that the moving averages have followed; -1 is as many as the optimizer's
@@ -55,12 +58,19 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
         model.__dict__["_given"] = types.MappingProxyType(config.recorded(cls, args, kwargs))
         return model
 
-    def __init__(self, ema: float | None = None, seed: int | None = None, **kwargs: Any):
+    def __init__(
+        self,
+        ema: float | None = None,
+        seed: int | None = None,
+        class_names: Sequence[str] | None = None,
+        **kwargs: Any,
+    ):
         super().__init__(**kwargs)
         if ema is not None and not 0 <= ema < 1:
             raise UsageError(f"ema is {ema}; expected a decay in [0, 1), such as 0.999")
         self.ema = ema
         self.seed = seed
+        self.class_names = tuple(map(str, class_names or ()))
         self.seed_generator = SeedGenerator(seed)
         self.test_seed_generator = SeedGenerator(0)
         # Plain dicts, set past Keras' tracking: nothing of them belongs into a file.
@@ -87,7 +97,7 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
 
     def conditions(self) -> dict[str, Law]:
         """Returns the networks' conditions, such as `label`, one number for each image: name to distribution."""
-        return {"label": Law("classes", self.num_classes)} if self.num_classes else {}
+        return {"label": Law("classes", self.num_classes, self.class_names)} if self.num_classes else {}
 
     def conditions_in(self, batch: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
         """Returns the conditions' part of a batch."""
@@ -110,6 +120,9 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
 
         It makes the moving averages and takes over the seed generators of all layers.
         """
+        if self.class_names and len(self.class_names) != (self.num_classes or 0):
+            classes = f"num_classes is {self.num_classes}" if self.num_classes else "this model sees no labels"
+            raise UsageError(f"class_names holds {len(self.class_names)} names, and {classes}; give one for each class")
         given = [value for value in self._given.values() if isinstance(value, keras.Model)]
         shared = _shared(given)
         if shared:

@@ -2,12 +2,13 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
 from keras_gen.errors import UsageError
+from keras_gen.signatures.classes import packed
 
 _NUMBERS = {"classes": int, "constant": float}  # the kinds that have one
 KNOWN = "normal, uniform, classes K, constant X"
@@ -21,6 +22,7 @@ class Law:
         kind: `"normal"` (standard normal), `"uniform"` (on [-1, 1)), `"classes"` (one of K, whole numbers from 0 on) or
             `"constant"` (the number X: what an input is when nobody gives it).
         number: K, at least 1, or X; `None` of the others.
+        names: of the K classes, where they have some; they are no part of the text, and stand in metadata of their own.
 
     Raises:
         UsageError: it is none of those.
@@ -33,6 +35,7 @@ class Law:
 
     kind: str
     number: int | float | None = None
+    names: tuple[str, ...] = field(default=(), compare=False)
 
     def __post_init__(self):
         number = self.number
@@ -100,7 +103,11 @@ def law_of(meta: Mapping[str, str], name: str) -> Law | None:
 
 def metadata(laws: Mapping[str, Law | str]) -> dict[str, str]:
     """Returns the metadata of inputs with these distributions; their text is a file format."""
-    return {f"{name}.law": str(law) for name, law in laws.items()}
+    named = {name: law.names for name, law in laws.items() if isinstance(law, Law) and law.names}
+    return {
+        **{f"{name}.law": str(law) for name, law in laws.items()},
+        **{f"{name}.classes": packed(names) for name, names in named.items()},
+    }
 
 
 OUT_OF_RANGE = "clamped"  # what a signature, and so a file, does with a whole number that its input does not have

@@ -4,10 +4,10 @@ import warnings
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageOps
 from sources import draw, refused, rng_images
 
-from keras_gen.data import examples, load
+from keras_gen.data import examples, load, store
 from keras_gen.errors import DamagedError, UsageError
 
 # --- folders ----------------------------------------------------------------------------------------------------------
@@ -61,7 +61,12 @@ def test_class_folders(tmp_path):
         draw(tmp_path / "dog" / f"{index}.png", color=(255, 0, 0))
         draw(tmp_path / "cat" / "inner" / f"{index}.png", color=(0, 0, 255))
     (tmp_path / "empty").mkdir()
-    found = examples(tmp_path)
+    (tmp_path / "words").mkdir()
+    (tmp_path / "words" / "a.txt").write_text("no image")
+    with pytest.warns(UserWarning) as said:
+        found = examples(tmp_path)
+    said = [str(one.message) for one in said]
+    assert "1 .txt" in said[0] and "no image in 'empty', 'words'" in said[1] and len(said) == 2
     assert found.classes == ("cat", "dog") and found.arrays["label"].tolist() == [0, 0, 0, 1, 1, 1, 1]
     assert (found.arrays["image"][:, 0, 0, 0] // 255 == found.arrays["label"]).all()
     draw(tmp_path / "preview.png")
@@ -110,10 +115,171 @@ def test_bad_folders(tmp_path):
     (tmp_path / "b.png").unlink()
     draw(tmp_path / "only" / "a.png")
     assert len(examples(tmp_path / "only")) == 1
-    refused(DamagedError, "empty", args=[tmp_path / "only", "test"])
+    (tmp_path / "split" / "train").mkdir(parents=True)
+    refused(DamagedError, "no images", args=[tmp_path / "split"])
 
 
 def test_links_in_circles_end(tmp_path):
     draw(tmp_path / "cat" / "a.png")
     (tmp_path / "cat" / "again").symlink_to(tmp_path / "cat")
     assert len(examples(tmp_path)) == 1
+
+
+# --- what files are, by their content ---------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["png", "webp", "tif", "jpg", "avif"])
+def test_every_format_is_turned_before_its_size_is_known(tmp_path, suffix, orientation):
+    """What ImageOps.exif_transpose gives, whole: not its middle in the size that the file has lying down."""
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    picture = Image.fromarray(np.linspace(0, 255, 6 * 12).astype(np.uint8).reshape(6, 12)).resize((48, 24))
+    picture.save(tmp_path / f"a.{suffix}", exif=exif, quality=95)
+    # Not by its path: Pillow maps plain TIFF into memory then, and turns it twice.
+    with open(tmp_path / f"a.{suffix}", "rb") as file, Image.open(file) as opened:
+        expected = np.asarray(ImageOps.exif_transpose(opened).convert("L"))
+    found = examples(tmp_path, channels=1).arrays["image"][0, ..., 0]
+    assert found.shape == expected.shape == ((48, 24) if orientation > 4 else (24, 48))
+    assert np.abs(found.astype(int) - expected).max() <= 1
+
+
+def test_an_orientation_behind_the_pixels_of_a_png_counts(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.new("RGB", (8, 4), "white").save(tmp_path / "a.png", exif=exif)
+    data = (tmp_path / "a.png").read_bytes()
+    start = data.index(b"eXIf") - 4
+    chunk = data[start : start + 12 + int.from_bytes(data[start : start + 4], "big")]
+    (tmp_path / "a.png").write_bytes(data.replace(chunk, b"").replace(data[-12:], chunk + data[-12:]))
+    assert examples(tmp_path).shapes()["image"] == (None, 8, 4, 3)
+
+
+def test_pictures_are_known_by_their_content_and_the_rest_is_counted(tmp_path):
+    kept = ["jfif", "jpe", "ppm", "pgm", "avif", "bmp", "dib", "webp", "gif", "tiff", "png", "PNG"]
+    for index, suffix in enumerate(kept):
+        saved = {"jfif": "jpeg", "jpe": "jpeg", "pgm": "ppm", "dib": "bmp", "PNG": "png"}.get(suffix, suffix)
+        draw(tmp_path / f"a{index}.{saved}").rename(tmp_path / f"a{index}.{suffix}")
+    draw(tmp_path / "b.png").rename(tmp_path / "without")
+    draw(tmp_path / "c.png").rename(tmp_path / "c.dat")
+    for suffix in ("ico", "tga", "jp2", "pcx", "eps", "pdf"):  # which Pillow would open, or nearly
+        draw(tmp_path / f"d.{suffix}")
+    draw(tmp_path / "raw.tif").rename(tmp_path / "raw.NEF")  # of a camera: what stands in it is a thumbnail
+    for name in ("labels.csv", "BMW.txt", "P5 of the list.txt"):
+        (tmp_path / name).write_text("BM is a car, P5 2 not")
+    with pytest.warns(
+        UserWarning, match="left out 10 files .2 .txt, .* and 5 more kinds., which are no png, jpeg,"
+    ) as said:
+        found = examples(tmp_path, "all")
+    assert len(said) == 1 and len(str(said[0].message)) <= 200
+    assert len(found) == len(kept) + 2 and np.abs(found.arrays["image"].astype(int) - (200, 30, 60)).max() <= 8
+
+
+def test_what_systems_and_drives_leave_beside_pictures_is_neither_picture_nor_class(tmp_path, recwarn):
+    for name in ("ant", "bee"):
+        for index in range(2):
+            draw(tmp_path / name / f"{index}.png")
+    beside = ["@eaDir", "#recycle", "$RECYCLE.BIN", "System Volume Information", "lost+found", ".Trash-1000"]
+    beside += ["__MACOSX", "@Recycle", ".@__thumb", "LOST.DIR", "FOUND.000", "RECYCLER", ".thumbnails", "#snapshot"]
+    for name in beside:
+        draw(tmp_path / name / "0.png" / "thumb.jpg")
+        draw(tmp_path / "ant" / name / "thumb.jpg")
+    for name in ("Thumbs.db", "desktop.ini", ".DS_Store", "Icon\r", "._0.png", "0.png:Zone.Identifier", "~$a.docx"):
+        (tmp_path / name).write_bytes(b"1")
+        (tmp_path / "bee" / name).write_bytes(b"2")
+    found = examples(tmp_path, "all")
+    assert found.classes == ("ant", "bee") and found.arrays["label"].tolist() == [0, 0, 1, 1]
+    assert not list(recwarn)
+
+
+def test_names_of_folders_that_are_numbers_sort_as_numbers(tmp_path, recwarn):
+    for index in range(11):
+        draw(tmp_path / "numbers" / str(index) / "a.png", color=(240, 10 * index, 0))
+        draw(tmp_path / "texts" / f"{index}x" / "a.png")
+    found = examples(tmp_path / "numbers", "all")
+    assert found.classes == tuple(map(str, range(11)))
+    assert (found.arrays["image"][:, 0, 0, 1] == 10 * found.arrays["label"]).all()
+    assert examples(tmp_path / "texts").classes[:3] == ("0x", "10x", "1x")
+
+
+def test_a_class_without_an_image_to_train_on_is_said(tmp_path):
+    for split, names in (("train", ["a", "c"]), ("test", ["a", "b", "c"])):
+        for name in names:
+            draw(tmp_path / split / name / "a.png")
+    with pytest.warns(UserWarning, match="no image to train on of the class 'b'"):
+        found = examples(tmp_path)
+    assert found.classes == ("a", "b", "c") and found.arrays["label"].tolist() == [0, 2]
+
+
+# --- ranges -----------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("bits", [4, 10, 12])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_few_bits_in_many_are_said_and_scaled_by_a_range(tmp_path, suffix, bits):
+    top = 2**bits - 1
+    ramp = np.round(np.linspace(0, top, 64)).astype(np.uint16 if bits > 8 else np.uint8).reshape(8, 8)
+    Image.fromarray(ramp).save(tmp_path / f"a.{suffix}")
+    with pytest.warns(UserWarning, match=f"--range 0,{top} .in Python range=.0, {top}") as said:
+        assert examples(tmp_path / f"a.{suffix}").arrays["image"].max() < 20
+    assert all(len(str(one.message)) <= 200 for one in said)
+    found = examples(tmp_path / f"a.{suffix}", range=(0, top)).arrays["image"]
+    np.testing.assert_array_equal(found[0, ..., 0], np.floor(ramp * 255.0 / top + 0.5))
+    refused(DamagedError, f"it holds {top}", "0 to 9", args=[tmp_path / f"a.{suffix}"], range=(0, 9))
+    batch = next(iter(load(tmp_path / f"a.{suffix}", range=(0, top))))["image"].numpy()
+    assert batch.min() == -1 and batch.max() == 1
+
+
+def test_the_copy_of_a_large_set_knows_its_range(tmp_path, monkeypatch):
+    monkeypatch.setattr(store, "MEMORY_LIMIT", 0)
+    monkeypatch.setenv("KERAS_GEN_CACHE", str(tmp_path / "cache"))
+    draw(tmp_path / "x" / "a.png", color=(100, 100, 100))
+    found = [examples(tmp_path / "x" / "a.png", range=r) for r in ((0, 200), (0, 100), (0, 200))]
+    assert [int(one.arrays["image"].max()) for one in found] == [128, 255, 128]
+    assert found[0].digest == found[2].digest != found[1].digest
+
+
+@pytest.mark.parametrize("value", [3, (1, 1), (2, 1), (0, np.inf), "ab", (0, 1, 2)])
+def test_a_range_is_two_numbers(tmp_path, value):
+    refused(UsageError, "range is", "(0, 16)", args=[draw(tmp_path / "a.png")], range=value)
+
+
+def test_a_range_of_what_has_none_is_refused():
+    refused(UsageError, "range", "digits", args=["digits"], range=(0, 16))
+
+
+# --- damage -----------------------------------------------------------------------------------------------------------
+
+
+def test_all_damaged_files_are_named_and_may_be_skipped(tmp_path):
+    for name in ("ant", "bee"):
+        for index in range(5):
+            Image.fromarray(rng_images((20, 20, 3), index)).save(draw(tmp_path / name / f"{index}.png"))
+    (tmp_path / "ant" / "1.png").write_bytes(b"not an image")
+    whole = (tmp_path / "ant" / "3.png").read_bytes()
+    (tmp_path / "ant" / "3.png").write_bytes(whole[: len(whole) // 2])
+    (tmp_path / "bee" / "0.png").write_bytes(b"")
+    named = ["ant/1.png", "ant/3.png", "bee/0.png", "3 damaged files", "--skip-damaged"]
+    refused(DamagedError, *named, args=[tmp_path, "all"])
+    refused(DamagedError, *named, args=[tmp_path, "all"], image_size=8, channels=1)
+    with pytest.warns(UserWarning, match="left out 3 damaged files: ant/1.png .*ant/3.png, bee/0.png"):
+        found = examples(tmp_path, "all", skip_damaged=True)
+    assert found.arrays["label"].tolist() == [0, 0, 0, 1, 1, 1, 1]
+    np.testing.assert_array_equal(found.arrays["image"][1], rng_images((20, 20, 3), 2))
+    for index in range(5):
+        (tmp_path / "ant" / f"{index}.png").write_bytes(b"no")
+    with pytest.warns(UserWarning, match="no image in 'ant'"):
+        assert examples(tmp_path, skip_damaged=True).classes == ("bee",)
+    (tmp_path / "bee" / "1.png").write_bytes(b"\0\0\0\x18ftypheic\0\0\0\0mif1heic")
+    refused(DamagedError, "HEIC", "convert", args=[tmp_path / "bee" / "1.png"])
+
+
+@pytest.mark.parametrize("count", range(1, 10))
+def test_a_picture_and_folders_of_a_few(tmp_path, count, recwarn):
+    for index in range(count):
+        draw(tmp_path / f"{index}.png", color=(250, index, 0))
+    test, train = examples(tmp_path, "test"), examples(tmp_path)
+    assert len(test) == 1 and len(train) == max(1, count - 1) and len(examples(tmp_path, "all")) == count
+    said = {str(one.message).partition("holds ")[2] for one in recwarn}
+    assert said == ({"one image: the train and the test split are the same"} if count == 1 else set())
+    assert all(len(examples(tmp_path / "0.png", split)) == 1 for split in ("train", "test", "validation", "all"))

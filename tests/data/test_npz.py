@@ -7,7 +7,8 @@ import pytest
 from sources import needs_shared, refused, rng_images, save
 from tiny import SHARED
 
-from keras_gen.data import examples, npz
+from keras_gen.data import arrays as arrays_
+from keras_gen.data import examples
 from keras_gen.errors import DamagedError, UsageError
 
 # --- .npz -------------------------------------------------------------------------------------------------------------
@@ -38,6 +39,9 @@ def test_other_arrays_are_listed(name, word):
     refused(UsageError, word, "x_train", args=[SHARED / name])
 
 
+NAN = np.zeros((3, 4, 4, 1))
+NAN[1, 2, 3, 0] = np.nan
+GOOD = rng_images((4, 3, 3))
 RAMP = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
 
 
@@ -93,12 +97,127 @@ def test_forms_of_labels(tmp_path, label):
 def test_classes_are_those_of_all_splits(tmp_path):
     image = rng_images((2, 3, 3))
     path = save(tmp_path / "a.npz", x_train=image, y_train=[0, 4], x_test=image, y_test=[1, 2])
-    assert examples(path).classes == examples(path, "test").classes == tuple("01234")
+    assert examples(path).classes == examples(path, "test").classes == tuple("0124")
+    assert examples(path).arrays["label"].tolist() == [0, 3] and examples(path, "test").arrays["label"].tolist() == [
+        1,
+        2,
+    ]
 
 
-NAN = np.zeros((3, 4, 4, 1))
-NAN[1, 2, 3, 0] = np.nan
-GOOD = rng_images((4, 3, 3))
+@pytest.mark.parametrize("names", [None, ["N/A", *"abcdefghijklmnopqrstuvwxyz"]])
+@pytest.mark.parametrize("form", [np.int64, np.float32, "column", "one-hot"])
+def test_classes_are_the_values_that_occur_named_by_them(tmp_path, form, names):
+    """As EMNIST letters: labels 1 to 26, and no class 0 without an image."""
+    value = np.arange(52) % 26 + 1
+    label = np.eye(27)[value] if form == "one-hot" else value[:, None] if form == "column" else value.astype(form)
+    more = {"class_names": np.array(names)} if names else {}
+    found = examples(save(tmp_path / "a.npz", x_train=rng_images((52, 3, 3)), y_train=label, **more))
+    assert found.classes == (tuple(names[1:]) if names else tuple(map(str, range(1, 27))))
+    assert found.arrays["label"].tolist() == (value - 1).tolist()
+
+
+def test_labels_may_be_names(tmp_path):
+    label = np.array(["dog", "cat", "dog"])
+    path = save(tmp_path / "a.npz", x_train=rng_images((3, 3, 3)), y_train=label, y_test=label[:1], x_test=GOOD[:1])
+    assert examples(path).classes == ("cat", "dog") and examples(path).arrays["label"].tolist() == [1, 0, 1]
+    assert examples(path, "test").arrays["label"].tolist() == [1]
+    path = save(tmp_path / "b.npz", x_train=rng_images((3, 3, 3)), y_train=np.array([b"10", b"9", b"2"]))
+    assert examples(path).classes == ("2", "9", "10")
+    refused(
+        DamagedError,
+        "different types",
+        args=[save(path, x_train=GOOD[:3], y_train=label, x_test=GOOD, y_test=range(4))],
+    )
+
+
+@pytest.mark.parametrize(
+    "image, label",
+    [
+        ("train_images", "train_labels"),
+        ("X_train", "y_train"),
+        ("trainX", "trainY"),
+        ("images", "labels"),
+        ("image", "label"),
+        ("imgs", "targets"),
+        ("x", "y"),
+        ("X", "Y"),
+        ("training_images", "training_labels"),
+        ("data", "target"),
+        ("arr_0", "arr_1"),
+        ("pictures-train", "label-train"),
+    ],
+)
+def test_arrays_by_their_usual_names(tmp_path, image, label):
+    found = examples(save(tmp_path / "a.npz", **{image: GOOD, label: [3, 5, 5, 3]}))
+    np.testing.assert_array_equal(found.arrays["image"][..., 0], GOOD)
+    assert found.classes == ("3", "5") and found.arrays["label"].tolist() == [0, 1, 1, 0]
+
+
+def test_splits_by_their_usual_names(tmp_path):
+    path = save(
+        tmp_path / "a.npz", train_images=GOOD, val_images=GOOD[:1], test_images=GOOD[:2], test_labels=[[1], [2]]
+    )
+    assert [len(examples(path, split)) for split in ("train", "validation", "test")] == [4, 1, 2]
+    path = save(tmp_path / "b.npz", x_train=GOOD, x_val=GOOD[:2], images=GOOD[:1], val_images=GOOD[:3])
+    assert [len(examples(path, split)) for split in ("train", "val")] == [4, 2]
+    with pytest.warns(
+        UserWarning, match="'arr_0' as the images of 'train' and 'arr_1' as their labels, 'arr_2' as the"
+    ):
+        assert len(examples(save(path, GOOD, range(4), GOOD[:2], range(2)), "test")) == 2
+
+
+def test_two_arrays_that_may_be_the_same_are_refused(tmp_path):
+    refused(UsageError, "'train'", "x_train", args=[save(tmp_path / "a.npz", images=GOOD, train_images=GOOD)])
+    refused(UsageError, "y_train", args=[save(tmp_path / "a.npz", x_train=GOOD, labels=range(4), targets=range(4))])
+
+
+@pytest.mark.parametrize("name", ["a.npy", "without"])
+def test_one_array_in_an_npy_file(tmp_path, name):
+    with open(tmp_path / name, "wb") as file:
+        np.save(file, GOOD)
+    np.testing.assert_array_equal(examples(tmp_path / name).arrays["image"][..., 0], GOOD)
+    (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-1])
+    refused(DamagedError, "bytes long", args=[tmp_path / name])
+
+
+@pytest.mark.parametrize(
+    "array, given",
+    [
+        (np.arange(17.0), (0, 16)),
+        (np.arange(17, dtype=np.uint8), (0, 16)),
+        (np.arange(17, dtype=np.int64), (0, 16)),
+        (np.linspace(0, 0.2, 17), (0, 0.2)),
+        (np.linspace(-0.1, 0.1, 17), (-0.1, 0.1)),
+        (np.linspace(0, 100, 17), (0, 100)),
+    ],
+)
+def test_values_far_below_the_range_assumed_are_said_and_scaled_by_a_range(tmp_path, array, given):
+    path = save(tmp_path / "a.npz", x_train=np.tile(array, (17, 1))[None], x_test=np.tile(array[:3], (3, 1))[None])
+    for split in ("train", "test"):
+        with pytest.warns(UserWarning, match=r"--range [-.0-9]+,[.0-9]+ \(in Python range=") as said:
+            examples(path, split)
+        assert len(said) == 1 and f"--range {given[0]:g},{given[1]:g} " in str(said[0].message)
+        assert len(str(said[0].message)) <= 200
+    batch = next(iter(examples(path, range=given).dataset(1)))["image"].numpy()[0, 0, :, 0]
+    np.testing.assert_allclose(batch, np.linspace(-1, 1, 17), atol=0.005)
+    refused(DamagedError, "range that was given", args=[path], range=(given[0], 0.7 * given[1]))
+
+
+@pytest.mark.parametrize(
+    "array", [RAMP, RAMP / 255, RAMP / 127.5 - 1, RAMP.astype(float), RAMP // 2, np.zeros_like(RAMP)]
+)
+def test_values_of_the_range_assumed_are_not_spoken_of(tmp_path, array, recwarn):
+    examples(save(tmp_path / "a.npz", x_train=array + (array.max() == 127)))
+    assert not list(recwarn)
+
+
+@pytest.mark.parametrize("top, said", [(900, 1023), (4095, 4095), (4096, 16383), (60000, 65535)])
+def test_more_than_eight_bits_are_an_error_that_names_their_range(tmp_path, top, said):
+    for type_ in (np.uint16, np.float32):
+        array = np.linspace(0, top, 64).round().astype(type_).reshape(1, 8, 8)
+        refused(DamagedError, f"--range 0,{said} ", args=[save(tmp_path / "a.npz", x_train=array)])
+    found = examples(save(tmp_path / "a.npz", x_train=array), range=(0, said)).arrays["image"]
+    assert found.dtype == np.float32 and found.min() == -1 and found.max() == np.float32(2 * top / said - 1)
 
 
 @pytest.mark.parametrize(
@@ -124,7 +243,7 @@ GOOD = rng_images((4, 3, 3))
         ({"x_train": GOOD, "y_train": [0, 1.5, 2, 3]}, ["y_train", "1.5"]),
         ({"x_train": GOOD, "y_train": [0, np.nan, 2, 3]}, ["y_train", "nan", "(1,)"]),
         ({"x_train": GOOD, "y_train": np.ones((4, 3))}, ["y_train", "one-hot"]),
-        ({"x_train": GOOD, "y_train": np.array(list("abcd"))}, ["y_train", "whole numbers"]),
+        ({"x_train": GOOD, "y_train": np.full((4, 2), "a")}, ["y_train", "whole numbers"]),
         ({"x_train": GOOD, "y_train": np.arange(4), "class_names": np.array(["a", "b"])}, ["class_names"]),
         ({"x_train": np.array([[[{}]]], dtype=object)}, ["Python objects"]),
         ({"x_train": GOOD, "y_train": np.array([{}, {}, {}, {}], dtype=object)}, ["y_train", "Python objects"]),
@@ -132,7 +251,7 @@ GOOD = rng_images((4, 3, 3))
 )
 @pytest.mark.parametrize("chunk", [1, 2**24])
 def test_bad_content(tmp_path, monkeypatch, arrays, words, chunk):
-    monkeypatch.setattr(npz, "_CHUNK", chunk)
+    monkeypatch.setattr(arrays_, "CHUNK", chunk)
     folder = tmp_path / ("long" * 30)
     folder.mkdir()
     refused(DamagedError, *words, args=[save(folder / "a.npz", **arrays)])

@@ -123,7 +123,7 @@ def test_sets_of_text_of_tensorflow_datasets(tmp_path, monkeypatch):
 
 
 def test_what_is_no_text_is_said_in_one_line(tmp_path, path):
-    (tmp_path / "latin.txt").write_bytes(b"\xff\xfe na\xefve")
+    (tmp_path / "latin.txt").write_bytes(b"na\xefve")
     (tmp_path / "empty.txt").write_text("")
     for name, error, said in (
         ("latin.txt", DamagedError, "not UTF-8"),
@@ -136,6 +136,65 @@ def test_what_is_no_text_is_said_in_one_line(tmp_path, path):
         keras_gen.data.windows(path, length=5000)
     with pytest.raises(UsageError, match="length is 1"):
         keras_gen.data.windows(path, length=1)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_what_editors_and_systems_leave_in_a_file_is_no_text(tmp_path, encoding):
+    mark = "\ufeff" if encoding.endswith("e") else ""
+    (tmp_path / "a.txt").write_bytes((mark + TEXT.replace("\n", "\r\n")).encode(encoding))
+    data = keras_gen.data.windows(tmp_path / "a.txt", length=9)
+    assert data.tokenizer.state == Tokenizer.learned(TEXT).state
+    assert data.tokenizer.decode(data.arrays["token"]) == TEXT[: int(0.9 * len(TEXT))]
+
+
+def test_nul_is_left_out_and_said_and_files_that_are_full_of_it_are_refused(tmp_path, path):
+    path.write_bytes(b"\0" + TEXT.encode().replace(b"best", b"be\0st") + b"\0\x1a")
+    with pytest.warns(UserWarning, match="left out 42 NUL"):
+        data = keras_gen.data.windows(path, length=9)
+    assert data.tokenizer.state == Tokenizer.learned(TEXT).state
+    path.write_bytes(TEXT.encode("utf-16-le"))
+    with pytest.raises(DamagedError, match="tale.txt .*full of NUL, as UTF-16.*convert"):
+        keras_gen.data.windows(path)
+
+
+def test_every_character_has_a_token_also_nul():
+    text = "a\0b\0\0" + "".join(map(chr, range(1, 33))) + "\x7f\x85\u2028\ufeff"
+    made = Tokenizer.learned(text)
+    assert made.decode(made.encode(text)) == text and made.decode(made.encode("\0")) == "\0"
+    for wrong in (-1, made.size):
+        with pytest.raises(UsageError, match=f"token {wrong} does not exist"):
+            made.decode([0, wrong])
+
+
+def test_several_files_and_folders_of_texts(tmp_path, monkeypatch):
+    (tmp_path / "books" / "more").mkdir(parents=True)
+    one, two = "abc " * 50, "xyz " * 50
+    for name, text in (("one.txt", one), ("more/TWO.TXT", two), (".hidden.txt", "no"), ("Thumbs.db", "no")):
+        (tmp_path / "books" / name).write_text(text)
+    monkeypatch.chdir(tmp_path)
+    expected = {"train": f"{two[:180]}\n\n{one[:180]}", "test": f"{two[180:]}\n\n{one[180:]}"}
+    forms = ["books", tmp_path / "books", "books/more/TWO.TXT,books/one.txt", ["books/more/TWO.TXT", "books/one.txt"]]
+    for data in forms:
+        for split, text in expected.items():
+            found = keras_gen.data.load(data, split, length=9).examples
+            assert found.tokenizer.decode(found.arrays["token"]) == text
+    (tmp_path / "books" / "notes.md").write_text("no")
+    with pytest.warns(UserWarning, match=r"left out 1 file \(1 .md\)"):
+        keras_gen.data.load("books", length=9)
+    (tmp_path / "split" / "train").mkdir(parents=True)
+    (tmp_path / "split" / "train" / "a.txt").write_text(one)
+    (tmp_path / "split" / "test.txt").write_text(two)
+    found = keras_gen.data.windows("split", "test", 9)
+    assert found.tokenizer.decode(found.arrays["token"]) == two and found.tokenizer.size == 7
+    for name in ("bad", "worse"):
+        (tmp_path / "books" / f"{name}.txt").write_bytes(b"\xff")
+    with pytest.raises(DamagedError, match="bad.txt is not UTF-8: byte 0 and 1 more: worse.txt; convert them"):
+        keras_gen.data.load("books")
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UsageError, match="no .txt files"):
+        keras_gen.data.windows("empty")
+    assert main(["train", "gpt", "--data", "books/one.txt,books/more/TWO.TXT", "--steps", "1", *SMALL]) == 0
+    assert main(["train", "gpt", "--data", "books/one.txt,books/on.txt", "--steps", "1", *SMALL]) == 2
 
 
 def test_from_a_file_to_a_continued_prompt(path, tmp_path, monkeypatch, capsys):

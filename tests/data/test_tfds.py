@@ -122,3 +122,25 @@ def test_a_download_without_a_network_ends(monkeypatch, tmp_path):
     monkeypatch.setattr(tfds, "FIRST_BYTE", 2.0)
     refused(UsageError, "'cifar10'", "download failed", "TFDS_DATA_DIR", args=["cifar10"])
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("names", [{"num_classes": 27}, {"names": list("?abcdefghijklmnopqrstuvwxyz")}])
+def test_classes_are_the_labels_that_occur_in_any_split(tmp_path, monkeypatch, names):
+    """As EMNIST letters, which declare a class 0 that has no image."""
+    import tensorflow_datasets as library
+
+    def rows(labels):
+        return ((i, {"image": rng_images((4, 4, 1)), "label": label}) for i, label in enumerate(labels))
+
+    features = library.features.FeaturesDict(
+        {"image": library.features.Image(shape=(4, 4, 1)), "label": library.features.ClassLabel(**names)}
+    )
+    library.dataset_builders.store_as_tfds_dataset(
+        "letters", "3.0.0", features, {"train": rows([1, 5, 5]), "test": rows([26, 1])}, data_dir=tmp_path
+    )
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    with pytest.warns(UserWarning, match="no image to train on of the class"):
+        train = examples("letters")
+    test = examples("letters", "test")
+    assert train.classes == test.classes == (("1", "5", "26") if "num_classes" in names else ("a", "e", "z"))
+    assert sorted(train.arrays["label"]) == [0, 1, 1] and sorted(test.arrays["label"]) == [0, 2]
