@@ -1,5 +1,6 @@
 """Batches: what `fit` takes becomes a dict of named tensors, and is checked before the first step."""
 
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -61,13 +62,22 @@ def unpack(data: Any, names: Sequence[str]) -> dict[str, Any]:
     if isinstance(data, Mapping):
         return dict(data)
     parts = list(data) if isinstance(data, (tuple, list)) else [data]
-    if len(parts) > 2 and any(part is not None for part in parts[2:]):
-        raise UsageError("sample_weight was given; expected (x, y) or a dict: generative losses take no weights")
+    weightless(parts)
     batch = {}
     for name, part in zip(names, parts, strict=False):
         if part is not None:
             batch.update(part if isinstance(part, Mapping) else {name: part})
     return batch
+
+
+def weightless(parts: Sequence[Any]) -> None:
+    """Refuses what comes behind `x` and `y`.
+
+    Raises:
+        UsageError: sample weights, or more.
+    """
+    if any(part is not None for part in parts[2:]):
+        raise UsageError("sample_weight was given; expected (x, y) or a dict: generative losses take no weights")
 
 
 def check_shapes(
@@ -90,15 +100,39 @@ def check_shapes(
             a is None or b is None or a == b for a, b in zip(have[1:], want[1:], strict=True)
         )
         if not fits:
-            way_out = {
-                "image": "resize the data or set image_shape",
-                "token": "give rows of that length or set context",
-            }.get(name, "give that")
-            raise UsageError(f"{name!r} has shape {_shape(have)}; this model expects {_shape(want)}; {way_out}")
+            raise UsageError(
+                f"{name!r} has shape {shown(have)}; this model expects {shown(want)}; {_way_out(name, have, want)}"
+            )
 
 
-def check_values(batch: Mapping[str, Any]) -> None:
-    """Looks at one batch of arrays: images in [-1, 1], everything finite.
+def _way_out(name, have, want):
+    """Returns the call that brings a shape to the one expected, or what else to change."""
+    if name == "token":
+        return "give rows of that length or set context"
+    if len(want) < 3:
+        return "give that"
+    rest, inner = have[1:], tuple(want[1:])
+    if len(want) == 4 and len(have) == 4 and rest == (inner[-1], *inner[:-1]):
+        return "put the channels last: np.moveaxis(x, 1, -1), or in tf.data tf.transpose(x, (0, 2, 3, 1))"
+    if have == inner or rest == inner[1:] or (have and have == inner[:-1]):
+        return "give a batch of them: x[None], or dataset.batch(64)"
+    if len(rest) == 1 and None not in (*rest, *inner) and rest[0] == math.prod(inner):
+        return f"x.reshape(-1, {', '.join(map(str, inner))})"
+    if len(want) == 4 and (rest == (*inner[:-1], 1) or rest == inner[:-1]):
+        gray = "x" if len(rest) == 3 else "x[..., None]"
+        return f"np.repeat({gray}, {inner[-1]}, axis=-1), or set image_shape={(*inner[:-1], 1)}"
+    if name != "image" or len(rest) not in (2, 3) or None in rest:
+        return "resize the data or set image_shape"
+    return f"resize the data or set image_shape={(*rest, 1)[:3]}"
+
+
+def check_values(batch: Mapping[str, Any], of: str = "", warn: bool = True) -> None:
+    """Looks at arrays: images in [-1, 1], everything finite.
+
+    Args:
+        batch: named arrays. All rows are looked at.
+        of: where the rows are, such as `" of batch 7"`.
+        warn: of images in [0, 1], which are no error.
 
     Raises:
         UsageError: images of another range; the message gives the line that scales them.
@@ -106,23 +140,41 @@ def check_values(batch: Mapping[str, Any]) -> None:
     """
     for name, value in batch.items():
         value = np.asarray(value)
-        if value.dtype.kind == "f" and not np.isfinite(value).all():
-            row = int(np.argwhere(~np.isfinite(value.reshape(len(value), -1)).all(axis=1))[0, 0])
-            raise DamagedError(f"{name!r} holds NaN or infinity, first in row {row} of the first batch; clean the data")
-    if "image" in batch and np.asarray(batch["image"]).size:
-        image = np.asarray(batch["image"])
-        low, high = float(image.min()), float(image.max())
-        if image.dtype.kind not in "f" or high > 1.001 or low < -1.001:
-            scale = "x.astype('float32') / 127.5 - 1" if low >= 0 else "x / abs(x).max()"
+        if not value.size or value.dtype.kind not in "buif":
+            continue
+        low, high = float(value.min()), float(value.max())  # NaN if there is one
+        if not np.isfinite(low) or not np.isfinite(high):
+            row = _first(~np.isfinite(value))
+            raise DamagedError(f"{name!r} holds NaN or infinity, first in row {row}{of} (from 0); clean the data")
+        if name not in ("image", "target"):
+            continue
+        if value.dtype.kind != "f" or high > 1.001 or low < -1.001:
+            row = _first((value > 1.001) | (value < -1.001)) if value.dtype.kind == "f" else 0
+            place = f", first in row {row}{of} (from 0)" if row or of else ""
             raise UsageError(
-                f"'image' is {image.dtype} from {low:g} to {high:g}; expected float32 in [-1, 1]: x = {scale}"
+                f"{name!r} is {value.dtype} from {low:g} to {high:g}{place}; expected float32 in [-1, 1]: "
+                f"{_scaled(low, high, row)}"
             )
-        if low >= 0 and high > 0:
-            warnings.warn("'image' lies in [0, 1]; the range expected is [-1, 1]: x = x * 2 - 1", stacklevel=4)
+        if low >= 0 and high > 0 and warn:
+            warnings.warn(f"{name!r} lies in [0, 1]; the range expected is [-1, 1]: x = x * 2 - 1", stacklevel=5)
 
 
-def check_labels(batch: Mapping[str, Any], model: Any) -> None:
+def _scaled(low, high, row):
+    """Returns the line that brings images of a range to [-1, 1]."""
+    if low < 0:
+        return "x = x / abs(x).max()" if not row else "bring all rows to one range"
+    if 128 <= high <= 255:
+        return "x = x.astype('float32') / 127.5 - 1"
+    return f"x = x.astype('float32') / {high / 2:g} - 1, if {high:g} is white"
+
+
+def check_labels(batch: Mapping[str, Any], model: Any, of: str = "") -> None:
     """Compares labels and tokens with the numbers of them that a model was made for: `num_classes`, `vocabulary`.
+
+    Args:
+        batch: named arrays. All rows are looked at.
+        model: has those numbers.
+        of: where the rows are, such as `" of batch 7"`.
 
     Raises:
         UsageError: one that is none of them: one-hot it would be no class at all.
@@ -134,11 +186,19 @@ def check_labels(batch: Mapping[str, Any], model: Any) -> None:
         value = np.asarray(batch[name])
         low, high = value.min(), value.max()
         if value.dtype.kind not in "iu" or low < 0 or high >= count:
+            row = _first((value < 0) | (value >= count))
+            place = f", first in row {row}{of} (from 0)" if row or of else ""
             raise UsageError(
-                f"{name!r} is {value.dtype} from {low:g} to {high:g}; expected whole numbers from 0 to {count - 1}: "
-                f"set {setting}"
+                f"{name!r} is {value.dtype} from {low:g} to {high:g}{place}; expected whole numbers from 0 to "
+                f"{count - 1}: set {setting}"
             )
 
 
-def _shape(shape) -> str:
+def _first(broken):
+    """Returns the first row of (n, ...) that holds a true value, or 0."""
+    return int(np.argmax(broken.reshape(len(broken), -1).any(axis=1)))
+
+
+def shown(shape: Sequence[int | None]) -> str:
+    """Returns a shape as messages show it, batch first."""
     return "(" + ", ".join(["batch", *("?" if size is None else str(size) for size in shape[1:])]) + ")"

@@ -8,7 +8,6 @@ import keras
 from keras_gen import distribution
 from keras_gen.errors import UsageError
 from keras_gen.game import intake
-from keras_gen.game.batch import unpack
 from keras_gen.game.keeper import keeper_among
 
 
@@ -82,9 +81,10 @@ class Fit:
         """Trains as `keras.Model.fit` does.
 
         Args:
-            x: images (float32 NHWC in [-1, 1]), a dict of named arrays, a `tf.data.Dataset` of dicts, tensors or
-                tuples, a `keras.utils.PyDataset` or a generator.
-            y: labels, for arrays.
+            x: images (float32 NHWC in [-1, 1]; one channel may be left out), a dict of named arrays, a
+                `tf.data.Dataset` of dicts, tensors or tuples, a `keras.utils.PyDataset` or a generator. Arrays are
+                checked whole before the first step, other data batch by batch.
+            y: beside arrays, one class a row: (n,), (n, 1) or one-hot. Or what `Autoencoder` is to make of `x`.
             batch_size: examples in a step, for arrays; 32 by default. A model that takes several steps of one player
                 in a round splits them.
             epochs: the epoch to stop after.
@@ -108,14 +108,15 @@ class Fit:
         intake.refuse(class_weight=class_weight, sample_weight=sample_weight)
         if not self.compiled:
             raise UsageError("the model is not compiled; call compile() first")
-        x, y = intake.pair(x, y)
+        x, y = intake.pair(x, y, self)
         if validation_split and validation_data is None:
-            x, validation_data = intake.split(unpack((x, y), self.data_names), validation_split)
+            x, validation_data = intake.split(self, x, y, validation_split)
             y = None
         feed = intake.training(self, x, y, batch_size, shuffle, steps_per_epoch)
         if validation_data is not None:
             size = validation_batch_size or batch_size
-            validation_data, whole = intake.evaluation(self, validation_data, None, size, feed)
+            given = (validation_data, None, size, feed, validation_steps, "validation_steps")
+            validation_data, whole = intake.evaluation(self, *given)
             validation_steps = validation_steps or whole
         keeper = self.__dict__["_keeper"] = keeper_among(callbacks)
         try:
@@ -172,9 +173,8 @@ class Fit:
         if kwargs.get("_use_cached_eval_dataset"):  # Keras' own call, at the end of an epoch
             interrupted = self._keeper is not None and self._keeper.interrupted is not None
             return {} if interrupted else super().evaluate(x, y, **settings)
-        x, y = intake.pair(x, y)
         feed = intake.Feed.empty()
-        data, whole = intake.evaluation(self, x, y, batch_size, feed)
+        data, whole = intake.evaluation(self, x, y, batch_size, feed, steps)
         settings["steps"] = steps or whole
         with feed.errors(), distribution.lost_worker(self.distribute_strategy):
             return super().evaluate(data, **settings)

@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from keras_gen.errors import UsageError, near_misses
 from keras_gen.game.batch import check_labels, check_shapes, check_values
+from keras_gen.game.forms import as_array, classes, with_channel
 from keras_gen.signatures.draws import sample_inputs
 from keras_gen.signatures.law import check_classes, count_of
 
@@ -129,8 +130,8 @@ class Inference:
         Raises:
             UsageError: an input that is missing, not known, of another shape or of another range.
         """
-        given = {key: np.asarray(value) for key, value in inputs.items()}
         known = self.expects()
+        given = {key: _formed(key, value, known.get(key, ())) for key, value in inputs.items()}
         arrays = {key: known[key] for key in known if key in given and given[key].ndim}
         check_shapes({key: (None, *given[key].shape[1:]) for key in arrays}, arrays)
         specs = {key: tf.TensorSpec(shape, given.get(key, np.float32(0)).dtype) for key, shape in known.items()}
@@ -159,6 +160,14 @@ def _by_name(fn, inputs):
     return fn(**inputs)
 
 
+def _formed(key, value, shape):
+    """Returns an input in the form that `fit` gives to data, too."""
+    array = as_array(key, value)
+    if not array.ndim:
+        return array
+    return classes(key, array) if key == "label" else with_channel(array, tuple(shape))
+
+
 def _rows_for(specs, name, inputs):
     """Returns the inputs of a function as arrays of its types, with one number of rows."""
     for key in inputs:
@@ -168,7 +177,7 @@ def _rows_for(specs, name, inputs):
     for key, spec in specs.items():
         if key not in inputs:
             raise UsageError(f"{name!r} takes {key!r}, which was not given; expected shape {tuple(spec.shape)}")
-        arrays[key] = np.asarray(inputs[key], spec.dtype.as_numpy_dtype)
+        arrays[key] = _formed(key, inputs[key], spec.shape).astype(spec.dtype.as_numpy_dtype, copy=False)
     count = max(len(value) for value in arrays.values() if value.ndim) if any(v.ndim for v in arrays.values()) else 0
     for key, spec in specs.items():
         if not arrays[key].ndim and len(spec.shape) == 1:

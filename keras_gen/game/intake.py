@@ -1,8 +1,9 @@
 """What `fit` and `evaluate` do with data before Keras sees it: names, checks, order, and the step to resume at."""
 
 import contextlib
-import itertools
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -11,9 +12,10 @@ import tensorflow as tf
 
 from keras_gen.data.examples import Examples, Share
 from keras_gen.errors import DamagedError, UsageError
-from keras_gen.game.batch import check_labels, check_shapes, check_values, unpack
+from keras_gen.game.forms import Wanted, is_array
 
 BATCH_SIZE = 32  # as Keras
+ENDLESS = 2**40  # batches: a `range` without end, too
 
 
 def refuse(**weights: Any) -> None:
@@ -27,20 +29,21 @@ def refuse(**weights: Any) -> None:
             raise UsageError(f"{name} was given; generative losses take no weights: leave it out, or resample the data")
 
 
-def pair(x: Any, y: Any) -> tuple[Any, Any]:
-    """Returns `x` and `y` also where they were given together, as `(x, y)` or `[x, y]`."""
-    if y is None and isinstance(x, (tuple, list)):
+def pair(x: Any, y: Any, model: Any) -> tuple[Any, Any]:
+    """Returns `x` and `y` also where they were given together, as `(x, y)` or `[x, y]`; a list of examples is `x`."""
+    if y is None and isinstance(x, (tuple, list)) and not Wanted(model).are_rows(x):
         refuse(sample_weight=x[2] if len(x) > 2 else None)
         return x[0] if x else None, x[1] if len(x) > 1 else None
     return x, y
 
 
-def split(batch: Mapping[str, Any], fraction: float) -> tuple[dict[str, Any], dict[str, Any]]:
+def split(model: Any, x: Any, y: Any, fraction: float) -> tuple[dict[str, Any], dict[str, Any]]:
     """Splits arrays into the first part and the last, which holds `fraction` of the rows."""
     if not 0 < fraction < 1:
         raise UsageError(f"validation_split is {fraction}; expected more than 0 and less than 1")
-    if not all(_is_array(value) for value in batch.values()):
+    if not _are_arrays(x):
         raise UsageError("validation_split needs arrays; give validation_data for a data set")
+    batch = Wanted(model).take((x, y))
     count = len(next(iter(batch.values())))
     cut = count - int(count * fraction)
     return {k: v[:cut] for k, v in batch.items()}, {k: v[cut:] for k, v in batch.items()}
@@ -75,40 +78,52 @@ class Feed:
         """Raises what a check inside the pipeline found, in place of TensorFlow's account of it."""
         try:
             yield
-        except tf.errors.OpError:
-            if self.found:
-                raise self.found[0] from None
+        except tf.errors.OpError as error:
+            told = re.search(r"(UsageError|DamagedError): (.+)", str(error))  # by a process that loads data
+            if self.found or told:
+                kinds = {kind.__name__: kind for kind in (UsageError, DamagedError)}
+                raise (self.found[0] if self.found else kinds[told[1]](told[2])) from None
             raise
 
 
 def training(model, x, y, batch_size, shuffle, steps_per_epoch) -> Feed:
     """Makes the data of a `fit` ready, checking what can be checked before the first step."""
-    splits = max(player.steps for player in model.players())
-    examples, serving = _examples(model, x, y, batch_size, model.order_seed() if shuffle else None, splits)
+    wanted = Wanted(model, max(player.steps for player in model.players()))
+    examples, serving = _examples(model, wanted, x, y, batch_size, model.order_seed() if shuffle else None)
     if examples is None:
         found: list[Exception] = []
-        data = _checked(model, x, found, splits)
+        data = _checked(model, wanted, x, found, steps_per_epoch, "steps_per_epoch")
         return Feed(lambda epoch, step: data, steps_per_epoch, False, found)
     steps = steps_per_epoch or examples.steps(serving["batch_size"], serving["drop_remainder"])
 
     def at(epoch, step):
         start = epoch * steps + step
-        return _distributed(model, splits, lambda share: examples.stream(start=start, **serving, share=share))
+        return _distributed(model, wanted.splits, lambda share: examples.stream(start=start, **serving, share=share))
 
     return Feed(at, steps, True, [])
 
 
-def evaluation(model, x, y, batch_size, feed) -> tuple[Any, int | None]:
+def evaluation(model, x, y, batch_size, feed, steps=None, word="steps") -> tuple[Any, int | None]:
     """Makes the data of an `evaluate` ready: a pass in the stored order; `feed` collects errors in the pipeline.
+
+    Args:
+        model: that is evaluated.
+        x: as in `fit`.
+        y: as in `fit`.
+        batch_size: as in `fit`.
+        feed: of the `fit` that this belongs to.
+        steps: of a pass, if given.
+        word: what the caller calls `steps`.
 
     Returns:
         The data, and the steps of a pass where the data do not end by themselves.
     """
-    x, y = pair(x, y)
-    examples, serving = _examples(model, x, y, batch_size, None, 1)
+    x, y = pair(x, y, model)
+    wanted = Wanted(model)
+    examples, serving = _examples(model, wanted, x, y, batch_size, None)
     if examples is None:
-        return _checked(model, x, feed.found, 1), None
-    size, replicas = serving["batch_size"], model.distribute_strategy.num_replicas_in_sync
+        return _checked(model, wanted, x, feed.found, steps, word), None
+    size, replicas = serving["batch_size"], wanted.replicas
     while 0 < len(examples) % size < replicas:  # every row counts, and every replica needs one
         size -= 1
     if replicas == 1:
@@ -129,107 +144,134 @@ def _distributed(model, splits, make):
     return strategy.distribute_datasets_from_function(pieces)
 
 
-def _examples(model, x, y, batch_size, seed, splits):
+def _are_arrays(x):
+    """Returns whether `x`, or what it names, is read whole."""
+    values = [value for value in x.values() if value is not None] if isinstance(x, Mapping) else [x]
+    return bool(values) and all(map(is_array, values))
+
+
+def _examples(model, wanted, x, y, batch_size, seed):
     """Returns arrays, or a data set that remembers its own, as `Examples`; `(None, None)` for everything else."""
-    if isinstance(x, tf.data.Dataset):
-        examples = getattr(x, "examples", None)
-        if examples is None:
-            return None, None
-        serving = x.serving
-    else:
-        batch = unpack((x, y), model.data_names)
-        if not batch or not all(_is_array(value) for value in batch.values()):
-            return None, None
-        check_shapes({name: (None, *np.shape(value)[1:]) for name, value in batch.items()}, model.expects())
-        names = {*model.expects(), *model.data_names}
-        examples = Examples({name: np.asarray(value) for name, value in batch.items() if name in names})
+    if _are_arrays(x):
+        examples = Examples(wanted.take((x, y)))
         serving = {"batch_size": batch_size or BATCH_SIZE, "seed": seed, "drop_remainder": False}
         if not len(examples):
             raise UsageError("the data is empty: 0 examples; expected at least 1")
-        check_values({name: value[: serving["batch_size"]] for name, value in examples.arrays.items()})
-    check_shapes(examples.shapes(), model.expects())
-    check_labels(examples.arrays, model)
+        wanted.check(examples.arrays)
+    elif y is not None:
+        raise UsageError(f"y was given beside {type(x).__name__}; expected both in one: tf.data.Dataset.zip((x, y))")
+    else:
+        examples = getattr(x, "examples", None) if isinstance(x, tf.data.Dataset) else None
+        if examples is None:
+            return None, None
+        serving = x.serving
+        wanted.take(wanted.blank(x.element_spec))
+        # Images that are held as bytes are served in the range expected.
+        wanted.check({k: v for k, v in examples.arrays.items() if (k, v.dtype) != ("image", np.uint8)})
     rows = min(serving["batch_size"], len(examples))
-    _check_rows(model, rows, splits)
-    if 0 < len(examples) % rows < splits * model.distribute_strategy.num_replicas_in_sync:
+    wanted.check_rows(rows)
+    if 0 < len(examples) % rows < wanted.splits * wanted.replicas:
         serving = {**serving, "drop_remainder": True}  # too short a last batch for every replica and step to get a row
     return examples, serving
 
 
-def _is_array(value):
-    return isinstance(value, np.ndarray) or (tf.is_tensor(value) and hasattr(value, "numpy"))
-
-
-def _check_rows(model, rows, splits):
-    """Refuses a batch that does not give a row to every replica and to every step of a player."""
-    replicas = model.distribute_strategy.num_replicas_in_sync
-    if rows < splits * replicas:
-        raise UsageError(
-            f"a batch of {rows} cannot be split into {splits} steps of one player on {replicas} replicas; "
-            f"use at least {splits * replicas}"
-        )
-
-
-def _checked(model, data, found, splits):
-    """Returns the data with its first batch looked at on its way: nothing is drawn twice."""
-
-    def look(batch):
-        batch = {name: np.asarray(value) for name, value in unpack(batch, model.data_names).items()}
-        check_shapes({name: value.shape for name, value in batch.items()}, model.expects())
-        check_values({name: value for name, value in batch.items() if name in model.expects()})
-        check_labels(batch, model)
-        _check_rows(model, len(next(iter(batch.values()))), splits)
-
+def _checked(model, wanted, data, found, steps, word):
+    """Returns data of which every batch is brought to its form and checked on its way: nothing is drawn twice."""
+    look = _Look(wanted, found)
     if isinstance(data, tf.data.Dataset):
-        return _checked_dataset(model, data, look, found, splits)
+        _check_ends(data.cardinality(), steps, word)
+        return _checked_dataset(model, wanted, data, look)
     if isinstance(data, keras.utils.PyDataset):
-        look(data[0])
-        return data
+        count = data.num_batches
+        _check_ends(tf.data.INFINITE_CARDINALITY if count is None else count, steps, word)
+        return _Checked(data, look)
     if isinstance(data, Iterator):
         first = next(data, None)
         if first is None:
             raise UsageError("the generator is empty; expected at least 1 batch")
-        look(first)
-        return _tuples(first, data, model.data_names)
-    raise UsageError(
-        f"data of type {type(data).__name__} is not known; expected arrays, a dict of arrays, tf.data or a generator"
-    )
+        return _tuples(look(0, first), data, look)
+    way_out = "expected arrays, a dict of arrays, tf.data or a generator"
+    if isinstance(data, (str, Path)):
+        way_out += ": keras_gen.data.load(path)"
+    elif isinstance(data, Examples):
+        way_out += ": .dataset(64)"
+    elif isinstance(data, Iterable):  # such as a PyTorch DataLoader
+        way_out += ": (batch for batch in data)"
+    raise UsageError(f"data of type {type(data).__name__} is not known; {way_out}")
 
 
-def _tuples(first, rest, names):
-    """Yields what was looked at and then the rest, in the tuples that Keras wants of a generator."""
-    for batch in itertools.chain([first], rest):
-        yield (unpack(batch, names),)
+class _Look:
+    """Brings a batch of a stream to its form, and checks it: also in a process of its own."""
+
+    def __init__(self, wanted, found):
+        self.wanted, self.found = wanted, found
+
+    def __call__(self, number, batch):
+        try:
+            batch = self.wanted.take(batch, keep=True)
+            self.wanted.check(batch, int(number))
+        except (UsageError, DamagedError) as error:
+            self.found.append(error)  # TensorFlow would make another of it
+            raise
+        return batch
 
 
-def _checked_dataset(model, data, look, found, splits):
-    if data.cardinality() == 0:
+def _check_ends(batches, steps, word):
+    """Refuses a data set without batches, and one without end where nobody says how many make a pass."""
+    if batches == 0:
         raise UsageError("the data set is empty: 0 batches; expected at least 1")
-    spec = unpack(data.element_spec, model.data_names)
-    shapes = {name: getattr(part, "shape", None) for name, part in spec.items()}
-    check_shapes({k: None if s is None or s.rank is None else s.as_list() for k, s in shapes.items()}, model.expects())
-    seen: list[bool] = []
-    replicas = model.distribute_strategy.num_replicas_in_sync
-    fewest = splits * replicas if replicas > 1 else 0
+    if steps is None and (batches == tf.data.INFINITE_CARDINALITY or batches >= ENDLESS):
+        raise UsageError(f"the data set never ends (.repeat()), and {word} was not given; give it, or a finite one")
 
-    def inspect(*flat):
-        if not seen or len(flat[0]) < fewest:
-            seen.append(True)
-            try:
-                look(tf.nest.pack_sequence_as(data.element_spec, flat))
-            except (UsageError, DamagedError) as error:
-                found.append(error)
-                raise
-        return np.bool_(True)
 
-    def passed(index, batch):
-        flat = tf.nest.flatten(batch)
-        due = (index == 0) | (tf.shape(flat[0])[0] < fewest)
-        fine = tf.cond(due, lambda: tf.numpy_function(inspect, flat, tf.bool), lambda: True)
-        with tf.control_dependencies([fine]):
-            return tf.nest.map_structure(tf.identity, batch)
+def _tuples(first, rest, look):
+    """Yields what was looked at and then the rest, in the tuples that Keras wants of a generator."""
+    yield (first,)
+    for number, batch in enumerate(rest, 1):
+        yield (look(number, batch),)
+
+
+class _Checked(keras.utils.PyDataset):
+    """The batches of another one, looked at."""
+
+    def __init__(self, inner, look):
+        super().__init__(inner.workers, inner.use_multiprocessing, inner.max_queue_size)
+        self.inner, self.look = inner, look
+
+    def __getitem__(self, index):
+        return (self.look(index, self.inner[index]),)
+
+    @property
+    def num_batches(self):
+        return self.inner.num_batches
+
+    def on_epoch_begin(self):
+        self.inner.on_epoch_begin()
+
+    def on_epoch_end(self):
+        self.inner.on_epoch_end()
+
+
+def _checked_dataset(model, wanted, data, look):
+    made = wanted.take(wanted.blank(data.element_spec), keep=True)
+    sizes = [spec.shape for spec in tf.nest.flatten(data.element_spec)]
+    rows = next((shape[0] for shape in sizes if shape.rank), None)
+
+    def inspect(number, *flat):
+        batch = look(number, tf.nest.pack_sequence_as(data.element_spec, flat))
+        if not set(made) <= set(batch):
+            raise UsageError(f"y has a shape that tf.data did not know; expected {', '.join(made)}: tf.ensure_shape")
+        return [np.asarray(batch[name], value.dtype) for name, value in made.items()]
+
+    def passed(number, batch):
+        values = tf.numpy_function(inspect, [number, *tf.nest.flatten(batch)], [value.dtype for value in made.values()])
+        for value, empty in zip(values, made.values(), strict=True):
+            value.set_shape((rows, *empty.shape[1:]))
+        return dict(zip(made, values, strict=True))
 
     checked = data.enumerate().map(passed)
     return _distributed(
-        model, splits, lambda share: (share.of(checked) if share else checked).prefetch(2).with_options(data.options())
+        model,
+        wanted.splits,
+        lambda share: (share.of(checked) if share else checked).prefetch(2).with_options(data.options()),
     )

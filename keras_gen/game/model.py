@@ -1,7 +1,8 @@
 """The base of all models: what a leaf gives, construction, configuration, `compile` and `save`."""
 
+import numbers
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,9 +54,14 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
 
     def __new__(cls, *args: Any, **kwargs: Any):
         """Records the constructor's arguments: they are the model's configuration."""
+        given = config.recorded(cls, args, kwargs)
+        shape = given.get("image_shape", (1, 1, 1))
+        sizes = list(shape) if isinstance(shape, Iterable) else []
+        if shape is not None and (len(sizes) != 3 or any(not isinstance(n, numbers.Integral) or n < 1 for n in sizes)):
+            raise UsageError(f"image_shape is {shape}; expected (height, width, channels), such as (28, 28, 1)")
         model = super().__new__(cls)
         # A mapping proxy is not a container to Keras, which would otherwise save the networks in it a second time.
-        model.__dict__["_given"] = types.MappingProxyType(config.recorded(cls, args, kwargs))
+        model.__dict__["_given"] = types.MappingProxyType(given)
         return model
 
     def __init__(
@@ -94,6 +100,10 @@ class GenerativeModel(Inference, Step, Fit, keras.Model):
     def pixel_levels(self) -> Levels | None:
         """Returns the levels whose bits `log_prob` counts; `None` where it is of no levels, and bits are not known."""
         return None
+
+    def accepts(self) -> dict[str, tuple[int | None, ...]]:
+        """Returns the named tensors that a training batch may hold beside those and `label`, with their shapes."""
+        return {}
 
     def conditions(self) -> dict[str, Law]:
         """Returns the networks' conditions, such as `label`, one number for each image: name to distribution."""

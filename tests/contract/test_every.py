@@ -13,6 +13,8 @@ from tiny import batch_for, difference, everything, make, weights
 import keras_gen
 from export import onnx
 from keras_gen.callbacks import GANHealth
+from keras_gen.errors import UsageError
+from keras_gen.game.forms import Wanted
 from keras_gen.signatures.exported import open_file
 from keras_gen.signatures.law import count_of
 
@@ -83,6 +85,24 @@ def test_each_player_moves_all_of_its_own_variables_and_none_of_anothers(model, 
                 moved = (np.asarray(variable) != before[variable.path]).any()
                 # A bias in front of a batch normalization would not move; no network of ours has one.
                 assert moved == (player.name == mover.name), (mover.name, variable.path)
+
+
+def test_a_target_and_a_name_that_nothing_reads_are_refused_and_never_dropped(model):
+    batch, wanted = batch_for(model), Wanted(model)
+    first = model.data_names[0]
+    x, y = batch[first], np.roll(batch[first], 1, axis=0)
+    label = {"label": batch["label"]} if "label" in model.expects() else {}
+    with pytest.raises(UsageError, match="reads no 'weight'"):
+        wanted.take({**batch, "weight": np.ones(len(x), np.float32)})
+    assert set(wanted.take(({first: x, **label}, x.copy()))) == {first, *label}
+    if "target" in wanted.may:
+        assert np.array_equal(wanted.take((x, y))["target"], y)
+    else:
+        with pytest.raises(UsageError, match="not x|not one class a row"):
+            wanted.take(({first: x, **label}, y))
+    one_hot = np.eye(10)[batch["label"] % 10]
+    for form in (batch["label"] % 10, (batch["label"] % 10)[:, None], one_hot):
+        assert np.array_equal(wanted.take((x, form))["label"], batch["label"] % 10)
 
 
 def test_sampling_is_deterministic_by_seed(model):

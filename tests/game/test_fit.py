@@ -47,7 +47,7 @@ NAN[3, 2, 2] = np.nan
         ),
         (GOOD * 127.5 + 127.5, UsageError, r"float32 from 0 to 255.*127.5 - 1"),
         (NAN, DamagedError, "NaN.*row 3"),
-        (GOOD[..., 0], UsageError, r"\(batch, 8, 8\).*expects \(batch, 8, 8, 1\)"),
+        (np.moveaxis(GOOD, -1, 1), UsageError, r"\(batch, 1, 8, 8\).*expects \(batch, 8, 8, 1\).*moveaxis"),
         (GOOD[:, :4], UsageError, r"\(batch, 4, 8, 1\).*expects \(batch, 8, 8, 1\)"),
         (GOOD[:0], UsageError, "empty"),
         ({"picture": GOOD}, UsageError, "'image' is missing: the data holds 'picture'"),

@@ -185,6 +185,10 @@ class GAN(GenerativeModel):
         conditions = {name: ((None,), law) for name, law in self.conditions().items()}
         return {"latent": ((None, self.latent_dim), Law(self.latent)), **conditions}
 
+    def accepts(self) -> dict[str, tuple[int | None, ...]]:
+        """Returns the generator's inputs, which are drawn where a batch does not hold them."""
+        return {name: tuple(shape) for name, (shape, _) in self.laws().items()}
+
     def sides(self) -> Adversarial:
         """Returns the losses of both sides, on logits."""
         return ADVERSARIAL[self.adversarial]

@@ -29,6 +29,8 @@ class Autoencoder(GenerativeModel):
     Its codes have no prior. To sample all the same, a Gaussian of full covariance follows the codes in training
     (`moments`); `examples/latent_gaps.py` shows how far that goes.
 
+    `fit(x, y)` takes pairs of images: the encoder sees `x`, and the loss compares with `y` (`target` in a dict).
+
     Args:
         image_shape: (H, W, C).
         latent_dim: number of latent coordinates.
@@ -84,6 +86,10 @@ class Autoencoder(GenerativeModel):
         self.moments = RunningMoments(latent_dim)
         self.build()
 
+    def accepts(self) -> dict[str, tuple[int | None, ...]]:
+        """Returns `target`, the images that are to be made of others; without it they are the images themselves."""
+        return {"target": (None, *self.image_shape)}
+
     def call(self, inputs, training=False):
         """Reconstructs images."""
         image = inputs["image"] if isinstance(inputs, dict) else inputs
@@ -105,10 +111,13 @@ class Autoencoder(GenerativeModel):
     def reconstruction_loss(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns the reconstruction loss; the running moments follow the codes."""
         image = tf.cast(batch["image"], tf.float32)
-        code = self.network("encoder", training)({"image": self.seen(image, training)}, training=training)
+        paired = (tf.cast(batch["target"], tf.float32),) if "target" in batch else ()
+        seen = self.seen(image, training, *paired)
+        code = self.network("encoder", training)({"image": seen}, training=training)
         if training:
             self.moments.update(code)
-        return self.reconstruction(image, self.network("decoder", training)({"latent": code}, training=training))
+        target = paired[0] if paired else image
+        return self.reconstruction(target, self.network("decoder", training)({"latent": code}, training=training))
 
     def reconstruction(self, image: tf.Tensor, output: tf.Tensor) -> dict[str, tf.Tensor]:
         """Returns the error of the decoder's output against images, both (B, H, W, C), as a mean over pixels."""
@@ -117,8 +126,8 @@ class Autoencoder(GenerativeModel):
         levels = 0.5 * (image + 1.0)
         return {"reconstruction": mean(tf.nn.sigmoid_cross_entropy_with_logits(labels=levels, logits=output))}
 
-    def seen(self, image: tf.Tensor, training: bool) -> tf.Tensor:
-        """Returns the encoder's input for images (B, H, W, C) in [-1, 1]: the images themselves."""
+    def seen(self, image: tf.Tensor, training: bool, target: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the encoder's input for images (B, H, W, C) in [-1, 1], whatever the target: the images."""
         return image
 
     def images(self, output: tf.Tensor) -> tf.Tensor:

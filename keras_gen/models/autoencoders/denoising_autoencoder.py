@@ -18,7 +18,8 @@ class DenoisingAutoencoder(Autoencoder):
     """Denoising autoencoder: reconstructs clean images from corrupted ones.
 
     Images are corrupted in training only: `evaluate`, `reconstruct` and exported files encode what they are given, be
-    it clean or not.
+    it clean or not. `fit(noisy, clean)` takes pairs that were corrupted otherwise, and adds nothing to them; where `y`
+    is `x`, it counts as left out.
 
     Args:
         image_shape: (H, W, C).
@@ -69,9 +70,13 @@ class DenoisingAutoencoder(Autoencoder):
             raise UsageError(f"amount is {amount}; expected a number from 0 to {most:g} for {corruption!r}")
         self.amount = float(amount)
 
-    def seen(self, image: tf.Tensor, training: bool) -> tf.Tensor:
-        """Returns the encoder's input for images (B, H, W, C) in [-1, 1]: corrupted ones, in training."""
-        return self.corrupted(image, self.seeds(training)) if training else image
+    def seen(self, image: tf.Tensor, training: bool, target: tf.Tensor | None = None) -> tf.Tensor:
+        """Returns the encoder's input for images (B, H, W, C) in [-1, 1]: corrupted ones, in training.
+
+        Images with a target are corrupted already, and stay as they are; unless the batch is its own target.
+        """
+        corrupted = self.corrupted(image, self.seeds(training)) if training else image
+        return corrupted if target is None else tf.where(tf.reduce_all(image == target), corrupted, image)
 
     def corrupted(self, image: tf.Tensor, seed: Any) -> tf.Tensor:
         """Corrupts images (B, H, W, C) in [-1, 1], by a seed or a seed generator."""

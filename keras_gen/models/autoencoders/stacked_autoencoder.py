@@ -88,7 +88,11 @@ class StackedAutoencoder(Autoencoder):
         loss = functools.partial(self.shallow_loss, depth)
         return (Player("", self.layer_pairs()[depth], loss, self.paper_optimizer, terms=("reconstruction",)),)
 
-    def seen(self, image: tf.Tensor, training: bool) -> tf.Tensor:
+    def accepts(self) -> dict[str, tuple[int | None, ...]]:
+        """Returns nothing: layers are pretrained on codes of one kind of images."""
+        return {}
+
+    def seen(self, image: tf.Tensor, training: bool, target: tf.Tensor | None = None) -> tf.Tensor:
         """Returns the encoder's input for images in the last stage: in training, with some pixels made black."""
         return self.masked(image, -1.0) if training else image
 
