@@ -148,7 +148,7 @@ class Wanted:
         )
 
     def blank(self, spec: Any) -> Any:
-        """Returns arrays without rows, in the place of the tensors of a data set, whose sizes may be unknown."""
+        """Returns arrays without rows that stand for the tensors of a data set, whose sizes may be unknown."""
         named, y = self.named(spec)
         empty = {name: _blank(name, part, self.shapes.get(name)) for name, part in named.items() if part is not None}
         if y is None:
