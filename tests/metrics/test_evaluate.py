@@ -150,6 +150,16 @@ def test_without_labels_all_is_measured_that_needs_none(digits):
     assert {"nll", "bits_per_dimension", "test_loss", "reconstruction_psnr", "neighbors_coverage"} <= set(found)
 
 
+def test_the_command_measures_a_run_on_pictures_without_labels(tmp_path, capsys, digits):
+    pictures = {f"x_{name}": part.arrays["image"][..., 0] for name, part in zip(("train", "test"), digits, strict=True)}
+    np.savez(tmp_path / "photographs.npz", **pictures)
+    train = ["train", "gan", "--data", str(tmp_path / "photographs.npz"), "--steps", "2", "--set", "hidden=(4,)"]
+    assert main([*train, "--output", str(tmp_path / "run")]) == 0 == main(["evaluate", str(tmp_path / "run")])
+    written = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert {"neighbors_fd", "copies"} <= set(written["metrics"]) and "fd" not in written["metrics"]
+    assert "by the judge neighbors" in capsys.readouterr().out
+
+
 def test_one_class_is_as_none_and_a_model_keeps_the_label_that_it_needs(digits):
     train, test = digits
     same = [Examples({**part.arrays, "label": 0 * part.arrays["label"]}, ("all",)) for part in digits]
