@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from planted import Bug
 from tiny import batch_for, make
 
 import keras_gen
@@ -227,3 +228,14 @@ def test_benchmark_prints_medians_of_seeds_and_ends_with_one_json_line(tmp_path,
     (tmp_path / "mine.toml").write_text("[thresholds.digits]\ntest_loss = '<= 1'\n")
     assert main(arguments) == 1  # finished runs are only evaluated
     assert not json.loads(capsys.readouterr().out.splitlines()[-1])["passed"]
+
+
+BUGS = (
+    Bug(
+        "evaluate: the classifier learns from features that know the classes",
+        "metrics/evaluation.py",
+        "score(fake, asked, real, real_labels)",
+        "score(features(fake), asked, features(real), real_labels)",
+        ("test_one_prototype_of_each_class_is_seen_by_a_classifier_that_learns_from_samples_alone",),
+    ),
+)
