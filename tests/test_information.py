@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
+from planted import Bug
 
 from keras_gen import information as info
 from keras_gen.errors import UsageError
@@ -258,3 +259,14 @@ def test_what_is_no_law_is_refused_in_one_line(call, message):
     with pytest.raises(UsageError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value) and len(str(caught.value)) <= 200
+
+
+BUGS = (
+    Bug(
+        "JS: the mixture underflows",
+        "information.py",
+        "(rel_entr(2 * p, both) + rel_entr(2 * q, both)) / 4 * dx",
+        "(rel_entr(p, both / 2) + rel_entr(q, both / 2)) / 2 * dx",
+        ("test_divergences_of_densities_that_underflow_in_their_tails",),
+    ),
+)

@@ -5,6 +5,7 @@ import json
 import keras
 import numpy as np
 import pytest
+from planted import Bug
 from tiny import batch_for, make
 
 import keras_gen
@@ -150,6 +151,16 @@ def test_without_labels_all_is_measured_that_needs_none(digits):
     assert {"nll", "bits_per_dimension", "test_loss", "reconstruction_psnr", "neighbors_coverage"} <= set(found)
 
 
+def test_the_command_measures_a_run_on_pictures_without_labels(tmp_path, capsys, digits):
+    pictures = {f"x_{name}": part.arrays["image"][..., 0] for name, part in zip(("train", "test"), digits, strict=True)}
+    np.savez(tmp_path / "photographs.npz", **pictures)
+    train = ["train", "gan", "--data", str(tmp_path / "photographs.npz"), "--steps", "2", "--set", "hidden=(4,)"]
+    assert main([*train, "--output", str(tmp_path / "run")]) == 0 == main(["evaluate", str(tmp_path / "run")])
+    written = json.loads((tmp_path / "run" / "evaluation.json").read_text())
+    assert {"neighbors_fd", "copies"} <= set(written["metrics"]) and "fd" not in written["metrics"]
+    assert "by the judge neighbors" in capsys.readouterr().out
+
+
 def test_one_class_is_as_none_and_a_model_keeps_the_label_that_it_needs(digits):
     train, test = digits
     same = [Examples({**part.arrays, "label": 0 * part.arrays["label"]}, ("all",)) for part in digits]
@@ -217,3 +228,14 @@ def test_benchmark_prints_medians_of_seeds_and_ends_with_one_json_line(tmp_path,
     (tmp_path / "mine.toml").write_text("[thresholds.digits]\ntest_loss = '<= 1'\n")
     assert main(arguments) == 1  # finished runs are only evaluated
     assert not json.loads(capsys.readouterr().out.splitlines()[-1])["passed"]
+
+
+BUGS = (
+    Bug(
+        "evaluate: the classifier learns from features that know the classes",
+        "metrics/evaluation.py",
+        "score(fake, asked, real, real_labels)",
+        "score(features(fake), asked, features(real), real_labels)",
+        ("test_one_prototype_of_each_class_is_seen_by_a_classifier_that_learns_from_samples_alone",),
+    ),
+)

@@ -6,6 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 import scipy.linalg
+from planted import Bug
 from tiny import real_digits
 
 from keras_gen import metrics
@@ -452,3 +453,21 @@ def test_what_does_not_fit_is_refused_in_one_line(call, message):
     with pytest.raises(UsageError, match=message) as caught:
         call()
     assert "\n" not in str(caught.value) and len(str(caught.value)) <= 200
+
+
+BUGS = (
+    Bug(
+        "SSIM: gray is 0",
+        "metrics/samples.py",
+        "lowest = 0.0 if peak == 255 else -1.0",
+        "lowest = 0.0",
+        ("test_ssim_of_flat_images_is_that_of_their_means",),
+    ),
+    Bug(
+        "neighborhoods: rounding of the largest norm in every ball",
+        "metrics/distance.py",
+        "1e-7 * norm)",
+        "1e-7 * norm.max())",
+        ("test_one_far_row_is_one_of_n",),
+    ),
+)
