@@ -84,6 +84,8 @@ def usual(options: argparse.Namespace) -> dict[str, Any]:
     settings = {name: value for name, value in old.items() if name not in FOLLOWING}
     if "num_classes" in old and old["num_classes"] is None:
         settings["num_classes"] = None  # the labels of the data were not wanted
+    if settings.get("n_critic", 1) > 1 and settings.get("update") == "simultaneous":
+        del settings["update"]  # the default, which such a run did not follow
     if "characters" not in str(old.get("tokenizer") or "characters"):
         settings |= {"tokenizer": "bpe", "vocabulary": old["vocabulary"]}
     found = {"batch_size": identity["batch_size"], "steps": card["target_steps"], "settings": settings}

@@ -65,7 +65,10 @@ def _clamped(fn, counts, **inputs):
     """Calls a function with whole numbers that exist."""
     import tensorflow as tf
 
-    for name, count in counts.items():
-        number = tf.convert_to_tensor(inputs[name], tf.int32)
-        inputs[name] = tf.clip_by_value(number, 0, count - 1)
+    for name, value in inputs.items():  # all of them: Keras takes no tensors and arrays together
+        if name in counts:
+            number = value if tf.is_tensor(value) and value.dtype == tf.int32 else tf.cast(value, tf.int64)
+            inputs[name] = tf.cast(tf.clip_by_value(number, 0, counts[name] - 1), tf.int32)
+        elif not tf.is_tensor(value):
+            inputs[name] = tf.convert_to_tensor(value, tf.float32)
     return fn(**inputs)

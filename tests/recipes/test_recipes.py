@@ -102,6 +102,15 @@ def test_a_slip_in_a_recipe_is_one_line(text, error, words, tmp_path):
     assert "\n" not in str(found.value)
 
 
+@pytest.mark.parametrize(("n_critic", "kept"), [(5, False), (1, True)])
+def test_like_a_run_whose_card_holds_the_default_of_a_rule_that_it_did_not_follow(tmp_path, n_critic, kept):
+    configuration = {"n_critic": n_critic, "update": "simultaneous"}
+    card = {"model": "wgan", "identity": {"configuration": configuration, "batch_size": 25}, "target_steps": 3}
+    (tmp_path / "card.json").write_text(json.dumps({**card, "settings": {"data": "digits"}}))
+    settings = given.usual(parse(["train", "wgan", "--like", str(tmp_path)]))["settings"]
+    assert settings["n_critic"] == n_critic and ("update" in settings) == kept
+
+
 def test_train_by_a_recipe_of_ones_own_and_like_another_run(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "keras_gen/recipes/vae.toml").read_text()

@@ -50,8 +50,8 @@ class GAN(GenerativeModel):
 
         adversarial: `"non_saturating"`, `"minimax"`, `"least_squares"`, `"wasserstein"` or `"hinge"`.
         latent: prior of the latents, `"normal"` or `"uniform"` on [-1, 1).
-        update: `"simultaneous"` (both losses on one forward pass) or `"alternating"` (Algorithm 1 of the paper); by
-            default the former, and the latter with `n_critic` above 1.
+        update: `"simultaneous"` (both losses on one forward pass) or `"alternating"` (Algorithm 1 of the paper),
+            which is also the default with `n_critic` above 1.
         n_critic: discriminator steps for each generator step, each on rows of its own.
         label_smoothing: what real images lack of being surely real, in [0, 0.5), with a cross-entropy loss.
         r1: gamma of the gradient penalty on real images; 0 is none. It sees the discriminator as in inference.
@@ -102,7 +102,7 @@ class GAN(GenerativeModel):
         minibatch_stddev: bool = False,
         adversarial: str = "non_saturating",
         latent: str = "normal",
-        update: str | None = None,
+        update: str = "simultaneous",
         n_critic: int = 1,
         label_smoothing: float = 0.0,
         r1: float = 0.0,
@@ -115,10 +115,10 @@ class GAN(GenerativeModel):
         self.latent = choice("latent", latent, ("normal", "uniform"))
         self.n_critic = positive("n_critic", n_critic)
         if n_critic > 1 and update == "simultaneous":
-            refused(f"n_critic is {n_critic} with update='simultaneous'; give update='alternating', or n_critic=1")
-            update = "alternating"  # what an earlier version made of it
-        usual = "simultaneous" if n_critic == 1 else "alternating"
-        self.update = choice("update", usual if update is None else update, ("simultaneous", "alternating"))
+            if "update" in self._given:  # otherwise it is the default, which stands in the cards of runs
+                refused(f"n_critic is {n_critic} with update='simultaneous'; give update='alternating', or n_critic=1")
+            update = "alternating"
+        self.update = choice("update", update, ("simultaneous", "alternating"))
         if not 0 <= label_smoothing < 0.5 or label_smoothing and adversarial not in ("non_saturating", "minimax"):
             raise UsageError(
                 f"label_smoothing is {label_smoothing} with {adversarial!r}; expected 0 to 0.5, and a cross-entropy"
