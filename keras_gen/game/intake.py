@@ -254,6 +254,7 @@ class _Checked(keras.utils.PyDataset):
 
 def _checked_dataset(model, wanted, data, look):
     made = wanted.take(wanted.blank(data.element_spec), keep=True)
+    direct = wanted.direct(data.element_spec, made)
     sizes = [spec.shape for spec in tf.nest.flatten(data.element_spec)]
     rows = next((shape[0] for shape in sizes if shape.rank), None)
 
@@ -263,8 +264,18 @@ def _checked_dataset(model, wanted, data, look):
             raise UsageError(f"y has a shape that tf.data did not know; expected {', '.join(made)}: tf.ensure_shape")
         return [np.asarray(batch[name], value.dtype) for name, value in made.items()]
 
+    def in_python(number, flat):
+        return tf.numpy_function(inspect, [number, *flat], [value.dtype for value in made.values()])
+
     def passed(number, batch):
-        values = tf.numpy_function(inspect, [number, *tf.nest.flatten(batch)], [value.dtype for value in made.values()])
+        flat = tf.nest.flatten(batch)
+        if direct:
+            named, y = wanted.named(batch)
+            named = {name: named.get(name, y) for name in made}
+            quick = (number > 0) & wanted.surely_right(named)  # Python would wait for the training loop at every batch
+            values = tf.cond(quick, lambda: [*named.values()], lambda: in_python(number, flat))
+        else:
+            values = in_python(number, flat)
         for value, empty in zip(values, made.values(), strict=True):
             value.set_shape((rows, *empty.shape[1:]))
         return dict(zip(made, values, strict=True))
