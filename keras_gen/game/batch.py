@@ -142,6 +142,7 @@ def check_values(batch: Mapping[str, Any], of: str = "", warn: bool = True) -> N
     """
     for name, value in batch.items():
         value = np.asarray(value)
+        value = value.astype(np.float32) if value.dtype.name == "bfloat16" else value
         if not value.size or value.dtype.kind not in "buif":
             continue
         low, high = float(value.min()), float(value.max())  # NaN if there is one

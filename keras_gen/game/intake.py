@@ -1,6 +1,7 @@
 """What `fit` and `evaluate` do with data before Keras sees it: names, checks, order, and the step to resume at."""
 
 import contextlib
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -186,6 +187,8 @@ def _checked(model, wanted, data, found, steps, word):
         _check_ends(tf.data.INFINITE_CARDINALITY if count is None else count, steps, word)
         return _Checked(data, look)
     if isinstance(data, Iterator):
+        if isinstance(data, (itertools.cycle, itertools.repeat)):  # of other generators nobody knows
+            _check_ends(tf.data.INFINITE_CARDINALITY, steps, word)
         first = next(data, None)
         if first is None:
             raise UsageError("the generator is empty; expected at least 1 batch")
@@ -221,7 +224,7 @@ def _check_ends(batches, steps, word):
     if batches == 0:
         raise UsageError("the data set is empty: 0 batches; expected at least 1")
     if steps is None and (batches == tf.data.INFINITE_CARDINALITY or batches >= ENDLESS):
-        raise UsageError(f"the data set never ends (.repeat()), and {word} was not given; give it, or a finite one")
+        raise UsageError(f"the data never end (.repeat()), and {word} was not given; give it, or a finite one")
 
 
 def _tuples(first, rest, look):
