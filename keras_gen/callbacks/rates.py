@@ -11,14 +11,14 @@ from keras_gen.errors import UsageError
 class _OfPlayer:
     """Lets one of Keras' learning-rate callbacks move the optimizer of one player."""
 
-    def __init__(self, *args: Any, player: str, **kwargs: Any):
+    def __init__(self, *args: Any, player: str = "", **kwargs: Any):
         super().__init__(*args, **kwargs)
         self.player = player
 
     def set_model(self, model: keras.Model) -> None:
         """Shows the callback this player's optimizer as the model's only one."""
         name = f"{self.player}_optimizer" if self.player else "optimizer"
-        if not hasattr(model, name):
+        if getattr(model, name, None) is None:
             known = ", ".join(repr(player.name) for player in model.players())
             raise UsageError(f"player {self.player!r} is not in this game; its players: {known}")
         super().set_model(types.SimpleNamespace(optimizer=getattr(model, name)))
@@ -29,7 +29,7 @@ class LearningRateScheduler(_OfPlayer, keras.callbacks.LearningRateScheduler):
 
     Args:
         *args: as in Keras.
-        player: `"d"` or `"g"`.
+        player: `"d"` or `"g"`; of a model with one player nothing.
         **kwargs: as in Keras.
     """
 
@@ -39,6 +39,6 @@ class ReduceLROnPlateau(_OfPlayer, keras.callbacks.ReduceLROnPlateau):
 
     Args:
         *args: as in Keras.
-        player: `"d"` or `"g"`.
+        player: `"d"` or `"g"`; of a model with one player nothing.
         **kwargs: as in Keras.
     """

@@ -10,6 +10,8 @@ import tensorflow as tf
 
 from keras_gen.errors import DamagedError, UsageError
 
+LIMIT = 1.001  # of images in [-1, 1], which may be rounded
+
 
 class Batch(dict):
     """Named tensors of one step, and what the players share of it.
@@ -140,6 +142,7 @@ def check_values(batch: Mapping[str, Any], of: str = "", warn: bool = True) -> N
     """
     for name, value in batch.items():
         value = np.asarray(value)
+        value = value.astype(np.float32) if value.dtype.name == "bfloat16" else value
         if not value.size or value.dtype.kind not in "buif":
             continue
         low, high = float(value.min()), float(value.max())  # NaN if there is one
@@ -148,8 +151,8 @@ def check_values(batch: Mapping[str, Any], of: str = "", warn: bool = True) -> N
             raise DamagedError(f"{name!r} holds NaN or infinity, first in row {row}{of} (from 0); clean the data")
         if name not in ("image", "target"):
             continue
-        if value.dtype.kind != "f" or high > 1.001 or low < -1.001:
-            row = _first((value > 1.001) | (value < -1.001)) if value.dtype.kind == "f" else 0
+        if value.dtype.kind != "f" or high > LIMIT or low < -LIMIT:
+            row = _first(abs(value) > LIMIT) if value.dtype.kind == "f" else 0
             place = f", first in row {row}{of} (from 0)" if row or of else ""
             raise UsageError(
                 f"{name!r} is {value.dtype} from {low:g} to {high:g}{place}; expected float32 in [-1, 1]: "
@@ -189,8 +192,8 @@ def check_labels(batch: Mapping[str, Any], model: Any, of: str = "") -> None:
             row = _first((value < 0) | (value >= count))
             place = f", first in row {row}{of} (from 0)" if row or of else ""
             raise UsageError(
-                f"{name!r} is {value.dtype} from {low:g} to {high:g}{place}; expected whole numbers from 0 to "
-                f"{count - 1}: set {setting}"
+                f"{name!r} is {value.dtype} from {low:g} to {high:g}; expected whole numbers from 0 to "
+                f"{count - 1}: set {setting}{place}"
             )
 
 

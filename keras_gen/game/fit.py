@@ -8,6 +8,7 @@ import keras
 from keras_gen import distribution
 from keras_gen.errors import UsageError
 from keras_gen.game import intake
+from keras_gen.game.inherited import refuse_callbacks
 from keras_gen.game.keeper import keeper_among
 
 
@@ -108,6 +109,7 @@ class Fit:
         intake.refuse(class_weight=class_weight, sample_weight=sample_weight)
         if not self.compiled:
             raise UsageError("the model is not compiled; call compile() first")
+        refuse_callbacks(callbacks, self.players())
         x, y = intake.pair(x, y, self)
         if validation_split and validation_data is None:
             x, validation_data = intake.split(self, x, y, validation_split)

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen.errors import UsageError
-from keras_gen.game.batch import check_labels, check_shapes, check_values, shown, weightless
+from keras_gen.game.batch import LIMIT, check_labels, check_shapes, check_values, shown, weightless
 
 CLASSES = "expected whole numbers (batch,) or (batch, 1), or one-hot (batch, classes)"
 
@@ -179,6 +179,32 @@ class Wanted:
         check_labels(batch, self, of)
         if number is not None and (number == 0 or self.fewest):
             self.check_rows(len(next(iter(batch.values()))))
+
+    def direct(self, spec: Any, made: Mapping[str, np.ndarray]) -> bool:
+        """Returns whether every tensor of a data set has its final form already, `made` being what is taken of it."""
+        named, y = self.named(spec)
+        parts = {**named, **({} if y is None else {name: y for name in made if name not in named})}
+        return len(parts) == len(named) + (y is not None) and all(
+            part.shape[1:].is_fully_defined()
+            and tuple(part.shape[1:]) == made[name].shape[1:]
+            and part.dtype.as_numpy_dtype == made[name].dtype
+            for name, part in ((name, parts.get(name)) for name in made)
+        )
+
+    def surely_right(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """Returns, without a word of Python in training, whether `check` would find nothing wrong in a batch."""
+        rows = tf.shape(next(iter(batch.values())))[0]
+        right = rows >= self.fewest
+        for name, value in batch.items():
+            right &= tf.shape(value)[0] == rows
+            if name in ("image", "target"):
+                right &= value.dtype.is_floating and tf.reduce_all(tf.abs(value) <= LIMIT)  # false for NaN
+            elif value.dtype.is_floating:
+                right &= tf.reduce_all(tf.math.is_finite(value))
+            count = {"label": self.num_classes, "token": self.vocabulary}.get(name)
+            if count is not None:
+                right &= value.dtype.is_integer and tf.reduce_all((value >= 0) & (value < tf.cast(count, value.dtype)))
+        return right
 
     def check_rows(self, rows: int) -> None:
         """Refuses a batch that does not give a row to every replica and to every step of a player."""

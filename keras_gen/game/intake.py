@@ -1,6 +1,7 @@
 """What `fit` and `evaluate` do with data before Keras sees it: names, checks, order, and the step to resume at."""
 
 import contextlib
+import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -186,6 +187,8 @@ def _checked(model, wanted, data, found, steps, word):
         _check_ends(tf.data.INFINITE_CARDINALITY if count is None else count, steps, word)
         return _Checked(data, look)
     if isinstance(data, Iterator):
+        if isinstance(data, (itertools.cycle, itertools.repeat)):  # of other generators nobody knows
+            _check_ends(tf.data.INFINITE_CARDINALITY, steps, word)
         first = next(data, None)
         if first is None:
             raise UsageError("the generator is empty; expected at least 1 batch")
@@ -221,7 +224,7 @@ def _check_ends(batches, steps, word):
     if batches == 0:
         raise UsageError("the data set is empty: 0 batches; expected at least 1")
     if steps is None and (batches == tf.data.INFINITE_CARDINALITY or batches >= ENDLESS):
-        raise UsageError(f"the data set never ends (.repeat()), and {word} was not given; give it, or a finite one")
+        raise UsageError(f"the data never end (.repeat()), and {word} was not given; give it, or a finite one")
 
 
 def _tuples(first, rest, look):
@@ -254,6 +257,7 @@ class _Checked(keras.utils.PyDataset):
 
 def _checked_dataset(model, wanted, data, look):
     made = wanted.take(wanted.blank(data.element_spec), keep=True)
+    direct = wanted.direct(data.element_spec, made)
     sizes = [spec.shape for spec in tf.nest.flatten(data.element_spec)]
     rows = next((shape[0] for shape in sizes if shape.rank), None)
 
@@ -263,8 +267,18 @@ def _checked_dataset(model, wanted, data, look):
             raise UsageError(f"y has a shape that tf.data did not know; expected {', '.join(made)}: tf.ensure_shape")
         return [np.asarray(batch[name], value.dtype) for name, value in made.items()]
 
+    def in_python(number, flat):
+        return tf.numpy_function(inspect, [number, *flat], [value.dtype for value in made.values()])
+
     def passed(number, batch):
-        values = tf.numpy_function(inspect, [number, *tf.nest.flatten(batch)], [value.dtype for value in made.values()])
+        flat = tf.nest.flatten(batch)
+        if direct:
+            named, y = wanted.named(batch)
+            named = {name: named.get(name, y) for name in made}
+            quick = (number > 0) & wanted.surely_right(named)  # Python would wait for the training loop at every batch
+            values = tf.cond(quick, lambda: [*named.values()], lambda: in_python(number, flat))
+        else:
+            values = in_python(number, flat)
         for value, empty in zip(values, made.values(), strict=True):
             value.set_shape((rows, *empty.shape[1:]))
         return dict(zip(made, values, strict=True))

@@ -15,6 +15,7 @@ from keras_gen.files import writing
 from keras_gen.game import config
 from keras_gen.game.fit import Fit
 from keras_gen.game.inference import Inference
+from keras_gen.game.inherited import Inherited
 from keras_gen.game.player import Player
 from keras_gen.game.player import optimizers as optimizers_of
 from keras_gen.game.step import Step
@@ -24,7 +25,7 @@ from keras_gen.signatures.law import Law
 from keras_gen.signatures.signature import Signature
 
 
-class GenerativeModel(Inference, Step, Fit, keras.Model):
+class GenerativeModel(Inference, Step, Fit, Inherited, keras.Model):
     """Base of all models: a game of players, trained by `fit`.
 
     A leaf makes its networks, calls `build()` at the end of its constructor, and gives `players()` and `signatures()`.

@@ -14,7 +14,7 @@ class Step:
 
     def train_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Plays one round: every player moves its own networks and nobody else's."""
-        batch = Batch(unpack(data, self.data_names))
+        batch = self._batch(data)
         play = self._simultaneous if self.update == "simultaneous" else self._alternating
         # Where the data ends, TensorFlow would otherwise still count a step and draw random numbers for it.
         with tf.control_dependencies(tf.nest.flatten(dict(batch))):
@@ -25,11 +25,14 @@ class Step:
 
     def test_step(self, data: Any) -> dict[str, tf.Tensor]:
         """Computes every player's loss on one batch, moving nothing."""
-        batch = Batch(unpack(data, self.data_names))
+        batch = self._batch(data)
         with tf.control_dependencies(tf.nest.flatten(dict(batch))):
             share = _share(batch)
             self._record([(player, player.loss(batch, False), share) for player in self.players()], batch)
             return self._logs()
+
+    def _batch(self, data):
+        return Batch({name: tf.convert_to_tensor(value) for name, value in unpack(data, self.data_names).items()})
 
     def _simultaneous(self, batch):
         """All losses on one forward pass and on the same weights, then all updates."""

@@ -218,6 +218,8 @@ def test_learning_rate_callbacks_name_their_player():
     assert float(vae.optimizer.learning_rate) == pytest.approx(5e-4)
     with pytest.raises(UsageError, match="player 'x'.*'d', 'g'"):
         game.fit(GOOD, verbose=0, callbacks=[keras_gen.callbacks.LearningRateScheduler(halve, player="x")])
+    with pytest.raises(UsageError, match="player ''.*'d', 'g'"):
+        game.fit(GOOD, verbose=0, callbacks=[keras_gen.callbacks.LearningRateScheduler(halve)])
 
 
 def test_images_and_labels_may_come_as_one_tuple_or_list():
