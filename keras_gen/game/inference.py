@@ -84,7 +84,7 @@ class Inference:
             raise UsageError(f"{type(self).__name__} has no {name!r}; {near_misses(name, signatures)}")
         for key, value in inputs.items():
             if count := count_of(signatures[name].meta, key):
-                check_classes(key, value, count)
+                check_classes(key, _formed(key, value, ()), count)
         arrays = _rows_for(signatures[name].inputs, name, inputs)
         call = self._compiled(name, signatures[name])
         count = len(next(iter(arrays.values())))

@@ -28,6 +28,8 @@ def arguments_of(name):
                 if own is not None and base not in (keras_gen.GAN, keras_gen.GenerativeModel):
                     own.add(parameter.name)
     named = set(constructor_arguments(cls)) - {"name", "dtype", "trainable"} - SETTLED.get(name, set())
+    if "num_classes" not in named:
+        named.discard("class_names")  # of a model that sees no labels
     if own is not None and cls is not keras_gen.GAN:
         named &= own - {"ema"}
     return {argument: found[argument] for argument in named}

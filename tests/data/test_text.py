@@ -162,7 +162,7 @@ def test_every_character_has_a_token_also_nul():
     made = Tokenizer.learned(text)
     assert made.decode(made.encode(text)) == text and made.decode(made.encode("\0")) == "\0"
     for wrong in (-1, made.size):
-        with pytest.raises(UsageError, match=f"token {wrong} does not exist"):
+        with pytest.raises(UsageError, match=f"token {wrong} is out of range"):
             made.decode([0, wrong])
 
 

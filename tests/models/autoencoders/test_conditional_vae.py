@@ -10,7 +10,10 @@ from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch
 
 ROWS = {
-    "conditional_vae": ("conditional_vae", lambda: {**small_vae(), "num_classes": 11}),
+    "conditional_vae": (
+        "conditional_vae",
+        lambda: {**small_vae(), "num_classes": 11, "class_names": tuple("abcdefghijk")},
+    ),
     "conditional_vae-mlp": (
         "conditional_vae",
         lambda: {"image_shape": (8, 16, 3), "latent_dim": 3, "hidden": (9,), "num_classes": 12, "seed": 5},

@@ -28,6 +28,7 @@ ROWS = {
             "positions": "rotary",
             "start": True,
             "num_classes": 11,
+            "class_names": tuple("abcdefghijk"),
             "learning_rate": 2e-3,
             "warmup": 2,
             "decay": 50,

@@ -34,6 +34,7 @@ ROWS = {
             "gated": False,
             "binarize": "threshold",
             "num_classes": 11,
+            "class_names": tuple("abcdefghijk"),
             "seed": 4,
             "ema": 0.9,
         },

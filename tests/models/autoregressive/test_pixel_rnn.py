@@ -32,6 +32,7 @@ ROWS = {
             "kernel": 5,
             "binarize": "threshold",
             "num_classes": 11,
+            "class_names": tuple("abcdefghijk"),
             "seed": 4,
             "ema": 0.9,
         },
