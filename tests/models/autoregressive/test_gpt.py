@@ -106,6 +106,7 @@ def test_loss_at_the_beginning_is_that_of_equal_chances(vocabulary):
     assert -model.log_prob(token).mean() / 16 == pytest.approx(np.log(vocabulary), abs=0.15)
 
 
+@pytest.mark.slow
 def test_it_learns_one_batch_by_heart():
     keras.utils.set_random_seed(0)
     model = keras_gen.GPT(vocabulary=20, context=16, width=32, blocks=2, heads=2, warmup=10, learning_rate=3e-3)
