@@ -48,7 +48,8 @@ def rows(model, n=4):
     return np.random.default_rng(0).integers(0, model.vocabulary, (n, model.context)).astype(np.int32)
 
 
-KINDS = pytest.mark.parametrize("kind", [{}, {"positions": "rotary"}, {"start": True}, {"num_classes": 3}], ids=str)
+SLOW = [pytest.param(kind, marks=pytest.mark.slow) for kind in ({"positions": "rotary"}, {"start": True})]
+KINDS = pytest.mark.parametrize("kind", [{}, {"num_classes": 3}, *SLOW], ids=str)
 
 
 def label(kind):
