@@ -36,7 +36,8 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
 
     Example:
         ```python
-        rate = keras_gen.optimizers.LinearDecay(2e-4, decay_steps=100 * steps_per_epoch, decay_from=0.5)
+        rate = keras_gen.optimizers.LinearDecay(2e-4, decay_steps=20_000, decay_from=0.5)
+        model = keras_gen.DCGAN(image_shape=(8, 8, 1), width=4)
         model.compile(d_optimizer=keras.optimizers.Adam(rate), g_optimizer=keras.optimizers.Adam(rate))
         ```
 
