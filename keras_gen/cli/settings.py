@@ -19,7 +19,7 @@ from keras_gen.files.writing import shown
 from keras_gen.game.batch import check_shapes
 from keras_gen.game.config import KERAS_ARGUMENTS, constructor_arguments, former
 from keras_gen.game.model import GenerativeModel
-from keras_gen.game.optimizers import LinearDecay
+from keras_gen.game.optimizers import HoldThenLinear
 from keras_gen.tokenizer import Tokenizer
 
 
@@ -213,7 +213,8 @@ def _falling(optimizer, share, updates):
             f"--decay-from {share} is of a constant learning rate, and this model's follows a schedule already: "
             "give --learning-rate, too, or leave it out"
         )
-    falling = LinearDecay(rate, updates, share)
+    hold = min(round(share * updates), updates - 1)
+    falling = HoldThenLinear(rate, hold, updates - hold)
     return type(optimizer).from_config({**config, "learning_rate": falling})
 
 

@@ -1,5 +1,7 @@
 """An optimizer, and a schedule of learning rates, that Keras does not have."""
 
+import numbers
+
 import keras
 import tensorflow as tf
 
@@ -22,51 +24,40 @@ class MatrixAdamW(keras.optimizers.AdamW):
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that is constant for a share of the training, and then falls linearly to 0.
+class HoldThenLinear(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that is constant at first, and then falls linearly to 0, where it stays.
 
     Args:
-        initial_learning_rate: of the constant part.
-        decay_steps: updates of the optimizer until the rate is 0, where it stays.
-        decay_from: share of them, in [0, 1), with the constant rate; 0 falls from the first update on.
+        rate: of the constant part.
+        hold: updates of the optimizer with that rate, from 0 on.
+        decay: updates in which it falls, from 1 on.
         name: of the schedule.
 
     Raises:
-        UsageError: a share or a number of steps that is none of those.
+        UsageError: a number of updates that is none of those.
 
     Example:
         ```python
-        rate = keras_gen.optimizers.LinearDecay(2e-4, decay_steps=20_000, decay_from=0.5)
+        rate = keras_gen.optimizers.HoldThenLinear(2e-4, hold=10_000, decay=10_000)
         model = keras_gen.DCGAN(image_shape=(8, 8, 1), width=4)
         model.compile(d_optimizer=keras.optimizers.Adam(rate), g_optimizer=keras.optimizers.Adam(rate))
         ```
 
     Reference:
-        Falling from the first step: Gulrajani et al., 2017, arXiv:1704.00028, Appendix; half constant: Zhu et
-        al., "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017, arXiv:1703.10593.
+        Falling from the first step: Gulrajani et al., 2017, arXiv:1704.00028, Appendix; half constant: Zhu et al.,
+        "Unpaired Image-to-Image Translation using Cycle-Consistent Adversarial Networks", 2017, arXiv:1703.10593.
     """
 
-    def __init__(
-        self,
-        initial_learning_rate: float,
-        decay_steps: int,
-        decay_from: float = 0.0,
-        name: str = "LinearDecay",
-    ):
-        self.initial_learning_rate = initial_learning_rate
-        self.decay_steps = positive("decay_steps", decay_steps)
-        if not 0 <= decay_from < 1:
-            raise UsageError(f"decay_from is {decay_from}; expected a share of the steps in [0, 1), such as 0.5")
-        self.decay_from = decay_from
-        self.name = name
+    def __init__(self, rate: float, hold: int, decay: int, name: str = "HoldThenLinear"):
+        if not isinstance(hold, numbers.Integral) or hold < 0:
+            raise UsageError(f"hold is {hold!r}; expected a number of updates, at least 0")
+        self.rate, self.hold, self.decay, self.name = rate, int(hold), positive("decay", decay), name
 
     def __call__(self, step: tf.Tensor) -> tf.Tensor:
         """Returns the rate of an update, the first of which is 0."""
-        rate = tf.convert_to_tensor(self.initial_learning_rate, tf.float32)
-        left = self.decay_steps - tf.cast(step, tf.float32)
-        return rate * tf.clip_by_value(left / (self.decay_steps * (1 - self.decay_from)), 0.0, 1.0)
+        left = self.hold + self.decay - tf.cast(step, tf.float32)
+        return tf.convert_to_tensor(self.rate, tf.float32) * tf.clip_by_value(left / self.decay, 0.0, 1.0)
 
     def get_config(self) -> dict:
         """Returns the constructor's arguments."""
-        names = ("initial_learning_rate", "decay_steps", "decay_from", "name")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in ("rate", "hold", "decay", "name")}

@@ -197,7 +197,7 @@ def test_learning_rates_that_fall_reach_nothing_at_the_last_update_and_resume_ex
     assert train(*falling, "--output", whole) == 0
     assert "is finished at step 4; its learning rates have fallen to 0" in capsys.readouterr().out
     assert train("--like", whole, "--output", other, "--steps", 2, "--batch-size", 300) == 0
-    assert keras_gen.load(other).g_optimizer._learning_rate.get_config()["decay_from"] == 0.5
+    assert keras_gen.load(other).g_optimizer._learning_rate.get_config()["hold"] == 1
 
 
 def test_a_learning_rate_that_follows_a_schedule_already_does_not_fall_by_another(tmp_path, capsys):
