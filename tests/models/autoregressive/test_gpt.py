@@ -360,7 +360,7 @@ BUGS = (
     ),
     Bug(
         "GPT: beyond the context, draws begin anew",
-        "models/autoregressive/gpt.py",
+        "models/autoregressive/tokens.py",
         "share = shares[:, first : first + window.shape[1]]",
         "share = shares[:, : window.shape[1]]",
         ("test_beyond_the_context_it_goes_on_from_the_last_half_of_it",),
