@@ -19,13 +19,8 @@ INJECTED = ("generator", "discriminator", "encoder")  # networks, which a comman
 # Inputs of samplers, which people look for here.
 OF_SAMPLE = ("truncation", "label", "category", "code", "prompt", "temperature", "top_k", "top_p", "beams", "length")
 READING = ("range", "skip_damaged")  # what is said of the values and the files of data
-FOLLOWING = (
-    "image_shape",
-    "num_classes",
-    "class_names",
-    "vocabulary",
-    "tokenizer",
-)  # arguments that follow from the data
+# Arguments that follow from the data.
+FOLLOWING = ("image_shape", "num_classes", "class_names", "vocabulary", "tokenizer")
 
 
 def check(options: argparse.Namespace) -> None:

@@ -17,7 +17,7 @@ from keras_gen.errors import UsageError, near_misses
 from keras_gen.files.runs import find_model
 from keras_gen.files.writing import shown
 from keras_gen.game.batch import check_shapes
-from keras_gen.game.config import KERAS_ARGUMENTS, constructor_arguments
+from keras_gen.game.config import KERAS_ARGUMENTS, constructor_arguments, former
 from keras_gen.game.model import GenerativeModel
 from keras_gen.tokenizer import Tokenizer
 
@@ -48,7 +48,8 @@ def job(options: argparse.Namespace) -> Job:
     given.check(options)
     read = _text_reader(cls, options) if "tokenizer" in constructor_arguments(cls) else _image_reader(options)
     usual = given.usual(options)
-    chosen = {**usual.get("settings", {}), **given.arguments(options.name, options.settings)}
+    before = former(cls) if options.like else {}  # what a run of an earlier version had without naming it
+    chosen = {**before, **usual.get("settings", {}), **given.arguments(options.name, options.settings)}
     data = read(options.split, chosen)
     validation = read("test", chosen) if options.validate else None
     arguments = {**chosen, **_of_text(data)} if data.tokenizer else {**_of_data(cls, data), **chosen}

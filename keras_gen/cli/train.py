@@ -72,6 +72,7 @@ class Training:
         from keras_gen.cli import settings
         from keras_gen.cli.folder import compare
         from keras_gen.distribution import Workers
+        from keras_gen.game.config import former
 
         self.options, self.folder, self.strategy = options, folder, strategy
         self.workers = Workers(strategy)
@@ -79,7 +80,7 @@ class Training:
         self.job = settings.job(options)
         self.old = folder.card() if options.resume else None
         if self.old:
-            compare(self.old, self.job.identity, self.job.examples.name, folder.path)
+            compare(self.old, self.job.identity, self.job.examples.name, folder.path, former(self.job.cls))
         self.metrics: dict[str, float] = (self.old or {}).get("metrics", {})
         self.workers.wait()  # everyone has read the card before the chief writes the next
         self.writer: Any = None

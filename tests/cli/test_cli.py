@@ -123,6 +123,18 @@ def test_another_model_and_other_data_do_not_resume(copied, tmp_path, capsys):
     assert_one_line(capsys.readouterr().err, "data is", "noise.npz", "has digits")
 
 
+def test_a_run_from_before_an_argument_had_its_former_value(copied, tmp_path, capsys):
+    card = json.loads((copied / "card.json").read_text())
+    assert card["identity"]["configuration"].pop("ema_statistics") == "averaged"
+    (copied / "card.json").write_text(json.dumps(card))
+    command = ["--output", copied, "--seed", 3, "--set", "ema=0.5"]
+    assert train(*command) == 2
+    assert_one_line(capsys.readouterr().err, "ema statistics is averaged", "has copied")
+    assert train(*command, "--set", "ema_statistics=copied") == 0
+    assert train("--output", tmp_path / "new", "--like", copied, "--steps", 1) == 0
+    assert keras_gen.load(tmp_path / "new").ema_statistics == "copied"
+
+
 def test_no_resume_moves_the_old_run_aside(copied, capsys):
     before = (copied / "model.keras").read_bytes()
     assert train("--output", copied, "--no-resume", "--steps", 1) == 0
