@@ -8,6 +8,7 @@ from keras import layers
 
 from keras_gen.errors import UsageError
 from keras_gen.networks.build import (
+    EPSILON,
     Laws,
     biased,
     conditioned,
@@ -83,23 +84,27 @@ def trunk(
     width: int = 128,
     norm: str = "batch",
     dropout: float = 0.0,
+    epsilon: float = EPSILON,
     kernel: int = 5,
 ) -> Any:
     """Maps images (B, H, W, C) to features (B, f) by convolutions of stride 2: a discriminator's first part.
 
     Dense layers of the widths `hidden` come last. `norm` is one of `DISCRIMINATOR_NORMS`; those of activations leave
-    out the first layer. `dropout` follows each.
+    out the first layer. `epsilon` is as for `normalized`. `dropout` follows each.
     """
     _, channels = stages(image.shape[1:], width)
     x = image
     for stage, filters in enumerate(channels):
         kind = "none" if stage == 0 and norm != "spectral" else norm
         x = conv2d(filters, kernel, 2, kind, use_bias=biased(kind), kernel_initializer=_weights())(x)
-        x = layers.LeakyReLU(0.2)(normalized(x, kind))
+        x = layers.LeakyReLU(0.2)(normalized(x, kind, epsilon=epsilon))
         if dropout:
             x = layers.Dropout(dropout)(x)
     x = layers.Flatten()(x)
-    return hidden_layers(x, hidden, norm, lambda: layers.LeakyReLU(0.2), dropout, kernel_initializer=_weights())
+    of_norm = {"epsilon": epsilon}
+    return hidden_layers(
+        x, hidden, norm, lambda: layers.LeakyReLU(0.2), dropout, of_norm, kernel_initializer=_weights()
+    )
 
 
 @network

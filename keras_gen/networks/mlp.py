@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_gen.networks.build import Laws, conditioned, hidden_layers, in_float32, labelled, network
+from keras_gen.networks.build import EPSILON, Laws, conditioned, hidden_layers, in_float32, labelled, network
 
 
 @network
@@ -25,12 +25,13 @@ def generator(
     return keras.Model(inputs, image, name="generator")
 
 
-def trunk(image: Any, hidden: Sequence[int], norm: str = "none", dropout: float = 0.0) -> Any:
+def trunk(image: Any, hidden: Sequence[int], norm: str = "none", dropout: float = 0.0, epsilon: float = EPSILON) -> Any:
     """Maps images (B, H, W, C) through leaky ReLU layers to features (B, hidden[-1]): a discriminator's first part.
 
-    `norm` is one of `DISCRIMINATOR_NORMS`; `dropout` follows each layer.
+    `norm` is one of `DISCRIMINATOR_NORMS`, with `epsilon` as for `normalized`; `dropout` follows each layer.
     """
-    return hidden_layers(layers.Flatten()(image), hidden, norm, lambda: layers.LeakyReLU(0.2), dropout)
+    of_norm = {"epsilon": epsilon}
+    return hidden_layers(layers.Flatten()(image), hidden, norm, lambda: layers.LeakyReLU(0.2), dropout, of_norm)
 
 
 @network

@@ -45,6 +45,7 @@ class GAN(GenerativeModel):
             labels, `"conditional_batch"`.
         discriminator_norm: `"none"`, `"batch"`, `"sync_batch"`, `"layer"` or `"spectral"`; by default as the
             generator's.
+        norm_epsilon: added to the variances of `"layer"`, above 0.
         dropout: share of the discriminator's hidden units that are left out in training, in [0, 1).
         minibatch_stddev: show the discriminator how much the features vary in its batch.
 
@@ -82,9 +83,10 @@ class GAN(GenerativeModel):
     """
 
     averaged = ("generator",)
+    former = {"norm_epsilon": 1e-3}  # of files that do not hold it
     NETWORKS = (
         *("generator", "discriminator", "latent_dim", "image_shape", "architecture", "hidden", "width"),
-        *("norm", "discriminator_norm", "dropout", "minibatch_stddev"),
+        *("norm", "discriminator_norm", "norm_epsilon", "dropout", "minibatch_stddev"),
     )
 
     def __init__(
@@ -98,6 +100,7 @@ class GAN(GenerativeModel):
         width: int = 64,
         norm: str = "none",
         discriminator_norm: str | None = None,
+        norm_epsilon: float = 1e-5,
         dropout: float = 0.3,
         minibatch_stddev: bool = False,
         adversarial: str = "non_saturating",
@@ -132,6 +135,9 @@ class GAN(GenerativeModel):
         made |= {"hidden": None if hidden is None else widths("hidden", hidden)}
         made |= {"width": positive("width", width), "dtype": self.dtype_policy}
         choice("norm", norm, GENERATOR_NORMS)
+        if not norm_epsilon > 0:
+            raise UsageError(f"norm_epsilon is {norm_epsilon}; expected a small number above 0, such as 1e-5")
+        self.norm_epsilon = norm_epsilon
         if latent_dim is None:
             latent_dim = ((generator and input_shape(generator, "latent")) or (100,))[-1]
         self.latent_dim = positive("latent_dim", latent_dim)
@@ -148,6 +154,7 @@ class GAN(GenerativeModel):
             discriminator = networks.discriminator(
                 image_shape=self.image_shape,
                 norm=choice("discriminator_norm", discriminator_norm or usual, DISCRIMINATOR_NORMS),
+                norm_epsilon=norm_epsilon,
                 dropout=dropout,
                 minibatch_stddev=minibatch_stddev,
                 **made,

@@ -42,8 +42,10 @@ class WGANGP(GAN):
         Gulrajani et al., "Improved Training of Wasserstein GANs", 2017, arXiv:1704.00028: lambda 10, five critic steps,
         Adam 1e-4 with beta_1 0 and beta_2 0.9.
 
-    Deviations: the networks of DCGAN by default (`architecture="resnet"` has residual ones); layer normalization has a
-    scale for each channel.
+    Deviations: the networks of DCGAN by default (`architecture="resnet"` has residual ones). Of the authors' program:
+    layer normalization as theirs, with a scale for each channel; batch normalization in the generator, which theirs for
+    MNIST leaves out; generator steps are on as many images as critic steps, theirs with residual networks on twice as
+    many; rates stay, where theirs fall linearly to 0.
     """
 
     settled = ("adversarial",)
