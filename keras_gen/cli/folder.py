@@ -189,7 +189,7 @@ def compare(
     pairs = [("model", old.pop("model", None), new.pop("model"))]
     if pairs[0][1] == pairs[0][2]:
         pairs += [(name, olds.get(name), news.get(name)) for name in dict.fromkeys([*news, *olds])]
-        pairs += [(name, old.get(name), value) for name, value in new.items()]
+        pairs += [(name, old.get(name), new.get(name)) for name in dict.fromkeys([*new, *old])]
     for name, before, now in pairs:
         if before == now:
             continue
