@@ -45,6 +45,7 @@ ROWS = {
             "width": 4,
             "norm": "sync_batch",
             "discriminator_norm": "layer",
+            "norm_epsilon": 1e-4,
             "minibatch_stddev": True,
             "r1": 0.5,
             "r1_every": 2,
