@@ -37,6 +37,7 @@ ROWS = {
             "bias": False,
             "seed": 4,
             "ema": 0.9,
+            "ema_statistics": "copied",
         },
     ),
     "gpt-text": (
