@@ -72,6 +72,20 @@ def labelled(x: Any, num_classes: int | None) -> tuple[dict[str, Any], Any]:
     return {"label": label}, keras.layers.Concatenate()([x, code])
 
 
+def labelling(label: Mapping[str, Any], num_classes: int | None, label_layers: str) -> Callable[[Any], Any]:
+    """Returns what puts the label beside vectors (B, d) of later layers, too, where `label_layers` is `"all"`.
+
+    Args:
+        label: the inputs that `labelled` has made.
+        num_classes: as for `labelled`.
+        label_layers: one of `LABEL_LAYERS`; with `"first"`, or without labels, vectors stay as they are.
+    """
+    if not label or label_layers == "first":
+        return lambda x: x
+    code = keras.ops.one_hot(label["label"], num_classes)
+    return lambda x: keras.layers.Concatenate()([x, code])
+
+
 # Of a network's inputs: name to shape, batch first, and law. A law's text is understood, too.
 Laws = Mapping[str, tuple[Sequence[int | None], Law | str]]
 
@@ -93,6 +107,7 @@ def joined(laws: Laws) -> tuple[dict[str, Any], Any]:
     return inputs, layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
 
 
+LABEL_LAYERS = ("all", "first")
 GENERATOR_NORMS = ("batch", "sync_batch", "conditional_batch", "none")
 DISCRIMINATOR_NORMS = ("batch", "sync_batch", "layer", "spectral", "none")
 EPSILON = 1e-5  # added to variances, as in the programs of the papers
