@@ -44,8 +44,8 @@ class WGANGP(GAN):
 
     Deviations: the networks of DCGAN by default (`architecture="resnet"` has residual ones), with batch normalization
     in the generator and layer normalization, a scale for each channel as theirs, in the critic; the authors' program
-    for MNIST has neither, and a beta_1 of 0.5. Generator steps are on as many images as critic steps, theirs with
-    residual networks on twice as many; rates stay, where theirs fall linearly to 0
+    for MNIST has neither, and a beta_1 of 0.5. Generator steps are on as many images as critic steps, and rates stay;
+    in the authors' program of residual networks the former are on twice as many, and rates fall linearly to 0
     (`keras_gen.optimizers.HoldThenLinear`, `--decay-from 0`).
     """
 
