@@ -63,7 +63,7 @@ class GPT(TokenModel):
         >>> model = keras_gen.GPT(vocabulary=text.size, context=64, tokenizer=text.state)
         >>> model.compile()
         >>> model.fit(data, epochs=1)
-        >>> print(model.generate("KING:", 200, seed=0)[0])
+        >>> play = model.generate("KING:", 200, seed=0)[0]
 
     Reference:
         Radford, Wu, Child, Luan, Amodei and Sutskever, "Language Models are Unsupervised Multitask Learners", 2019
