@@ -79,7 +79,7 @@ def _train(command) -> None:
     )
     data += "docstrings (default), such a name, a .txt file, several (a.txt,b.txt), or a folder of them"
     add("--data", metavar="DATA", help=data)
-    add("--split", default="train", metavar="SPLIT", help="part of the data to train on (default: train)")
+    add("--split", default="train", metavar="SPLIT", help="part of the data to train on, or all (default: train)")
     add("--image-size", type=_size, metavar="N|HxW", help="crop and resize the images (default: as they are)")
     add("--channels", type=int, choices=(1, 3), help="1 is gray, 3 is RGB (default: as the data has)")
     _reading(add)
@@ -197,7 +197,7 @@ def _explore(command) -> None:
     terms = "arithmetic: numbers of samples, from 0 in the order of sample; of each group the mean is taken "
     add("--terms", metavar="K,K-K,K+K,K", help=terms + "(default: 0,1,2-3,4,5+6,7,8)")
     add("--data", metavar="DATA", help="project, interpolate: real images, as in train (project's default: digits)")
-    add("--split", metavar="SPLIT", help="part of the data (default: test)")
+    add("--split", metavar="SPLIT", help="part of the data, or all (default: test)")
     _reading(add)
     add("--label", type=_class, metavar="K", help="class of all pictures, by its name or number (default: number 0)")
     add("--input", default="latent", metavar="NAME", help="input of the model that moves (default: latent)")

@@ -37,8 +37,9 @@ def load(
             `arr_0`, ...), an `.npy` file, a folder of images (png, jpeg, gif, webp, bmp, tiff, ppm, avif, by their
             content), or one image. Or text: a `.txt` file, a list or a folder of them, `"docstrings"`, or a
             tensorflow-datasets set of text and no images.
-        split: `"train"`, `"validation"` or `"test"`; a folder also takes `"all"`, a tensorflow-datasets set slices
-            (`"train[:10%]"`).
+        split: `"train"`, `"validation"` or `"test"`, or `"all"`: every example; a tensorflow-datasets set also takes
+            slices (`"train[:10%]"`). Where a set has no test split, a tenth is held out as one: at random, of each
+            class its share, and always the same; of text the last tenth.
         batch_size: images in a batch.
         seed: of the order, when shuffled.
         image_size: side, or (height, width), in pixels: the center of each image is cropped to that aspect ratio and
@@ -117,6 +118,7 @@ def examples(
     if how.range and "range" not in source.key:
         raise UsageError(f"range {how.range} was given, and {brief(source.name)} holds 0 to 255; leave it out")
     found = store.gather(source)
+    found.held = source.held
     if "label" in found.arrays and split.startswith("train"):
         classes.tell_empty(found.name, found.classes, found.arrays["label"])
     return found

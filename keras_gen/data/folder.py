@@ -10,7 +10,7 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_gen.data import classes as classes_
-from keras_gen.data import formats, ranges, resize
+from keras_gen.data import formats, ranges, resize, splits
 from keras_gen.data.messages import canonical, choose_split, notice, plain
 from keras_gen.data.resize import Reading
 from keras_gen.errors import DamagedError, UsageError
@@ -19,7 +19,6 @@ from keras_gen.files.writing import shown
 from keras_gen.terminal import Progress
 
 _SPLITS = ("train", "validation", "test")
-_HELD_OUT = 10  # without split folders, every tenth image is the test split
 _WINDOW = 256  # images that are decoded ahead
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 
@@ -40,17 +39,14 @@ def source(path: Path, split: str, size: tuple[int, int] | None, channels: int |
         DamagedError: no images, or some that cannot be read.
     """
     top = path if path.is_dir() else path.parent
-    if path.is_dir():
-        found, split, classes = _part(path, split, how)
-    else:
-        choose_split(split, ["train", "test", "all"], path.name)
-        found, classes = {split: [(None, path)]}, ()  # every split of one picture is the picture
-    rows = found[split]
-    paths = [file for _, file in rows]
-    if not paths:
-        raise DamagedError(f"the {split} split of {shown(path)} is empty; expected at least one image")
+    every, classes, held = _part(path, split, how) if path.is_dir() else _picture(path, split)
     number = {name: index for index, name in enumerate(classes)}
-    labels = np.array([number[name] for name, _ in rows], np.int32) if classes else None
+    labels = np.array([number[name] for name, _ in every], np.int32) if classes else None
+    chosen = splits.rows(held, len(every), labels, shown(path))
+    paths = [file for _, file in every]
+    if chosen is not None:
+        paths = [paths[index] for index in np.flatnonzero(chosen)]
+        labels = None if labels is None else labels[chosen]
     damaged: dict[Path, str] = {}
     if size is None or channels is None:
         sizes, colored = _headers(paths, damaged)
@@ -78,35 +74,34 @@ def source(path: Path, split: str, size: tuple[int, int] | None, channels: int |
     key = {"source": str(path.resolve()), "files": stats, "classes": classes, "size": size, "channels": channels}
     key |= {"range": how.range} if how.range else {}
     shape = (*size, channels)
-    return resize.Source(path.resolve().name, classes, len(paths), shape, np.uint8, chunks, key)
+    left = 0 if held else len(every) - len(paths)
+    return resize.Source(path.resolve().name, classes, len(paths), shape, np.uint8, chunks, key, left)
+
+
+def _picture(path, split):
+    """Returns what `_part` does of one picture, which every split is."""
+    choose_split(split, ["train", "test", "all"], path.name)
+    return [(None, path)], (), None
 
 
 def _part(path, split, how):
-    """Returns {split: [(class or None, file), ...]}, the name of the split asked for, and the classes of all splits."""
+    """Returns [(class or None, file), ...], the classes of all splits, and what of the files the split is."""
     listed, loose, folders = _listed(path, how)
     if not loose and not listed:
         raise DamagedError(f"{shown(path)} holds no images; expected {formats.NAMES}, or folders of them")
     if listed and not loose and all(canonical(name) in _SPLITS for name in listed):
-        split = choose_split(split, [*listed, *({"all"} - set(listed))], path.name)
         found = {name: _classed(path / name, files) for name, files in listed.items()}
         if len({rows[0][0] is None for rows in found.values()}) > 1:
             raise UsageError(f"in {shown(path)} some splits have class folders and some have not; give all or none")
         folders = {name for top in listed for name in _subfolders(path / top)}
-        found.setdefault("all", list(itertools.chain.from_iterable(found.values())))
     else:
-        rows = _classed(path, loose + [file for files in listed.values() for file in files])
-        split = choose_split(split, ["train", "test", "all"], path.name)
-        found = {"train": [row for index, row in enumerate(rows) if index % _HELD_OUT], "test": rows[::_HELD_OUT]}
-        found["all"] = rows
-        if len(rows) == 1:
-            found["train"] = rows
-            if split != "all":
-                notice(f"{shown(path)} holds one image: the train and the test split are the same")
+        found = {"train": _classed(path, loose + [file for files in listed.values() for file in files])}
+    part = splits.part(split, found, path.name)
     classes = classes_.ordered(name for rows in found.values() for name, _ in rows if name is not None)
     empty = sorted(folders - set(classes)) if classes else []
     if empty:
         notice(f"{shown(path)} holds no image in {classes_.listed(empty)}: it is no class; expected {formats.NAMES}")
-    return found, split, classes
+    return [row for name in part.stored for row in found[name]], classes, part.held
 
 
 def _listed(path, how):

@@ -25,6 +25,7 @@ class Source(NamedTuple):
     dtype: type
     chunks: Callable[[], Iterator[dict[str, np.ndarray]]]
     key: Mapping[str, object]  # what the content depends on: names the copy in the cache
+    held: int = 0  # examples that are held out of it, since the set has no test split
 
 
 class Reading(NamedTuple):
