@@ -74,10 +74,8 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
 def _train(command) -> None:
     add = command.add_argument
     add("name", metavar="NAME", help=f"the model: {', '.join(names())}")
-    data = (
-        "digits (default), the name of a tensorflow-datasets set, an .npz or .npy file, or a folder of images; of gpt, "
-    )
-    data += "docstrings (default), such a name, a .txt file, several (a.txt,b.txt), or a folder of them"
+    data = "digits (default), the name of a tensorflow-datasets set, an .npz or .npy file, or a folder or zip of "
+    data += "images; of gpt, docstrings (default), such a name, a .txt file, several (a.txt,b.txt), or a folder of them"
     add("--data", metavar="DATA", help=data)
     add("--split", default="train", metavar="SPLIT", help="part of the data to train on, or all (default: train)")
     add("--image-size", type=_size, metavar="N|HxW", help="crop and resize the images (default: as they are)")
@@ -208,7 +206,7 @@ def _reading(add, default="") -> None:
     """Adds what is said of the values and the files of data."""
     stored = f"of the stored values, which become black and white, such as 0,16{default or ' (default: by their type)'}"
     add("--range", type=_range, metavar="LOW,HIGH", help=stored)
-    damaged = "leave damaged images of a folder out, and say which"
+    damaged = "leave damaged images of a folder or zip out, and say which"
     add("--skip-damaged", action="store_true", default=None, help=damaged + default)
 
 

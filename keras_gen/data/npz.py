@@ -126,7 +126,9 @@ def _layout(path):
             return _Layout({"train": path.stem}, {}, (path.stem,))
         if path.suffix.lower() != ".npz" and not zipfile.is_zipfile(path):
             ending = path.suffix or "nameless"
-            raise UsageError(f"{shown(path)} is a {ending} file; expected an .npz, an .npy or a folder of images")
+            raise UsageError(
+                f"{shown(path)} is a {ending} file; expected an .npz, an .npy, or a folder or zip of images"
+            )
         with zipfile.ZipFile(path) as file:
             names = tuple(name.removesuffix(".npy") for name in file.namelist() if name.endswith(".npy"))
     images, labels = {}, {}
