@@ -169,7 +169,9 @@ def versions() -> dict[str, str]:
     }
 
 
-def compare(card: Mapping[str, Any], identity: Mapping[str, Any], data: str, folder: Path) -> None:
+def compare(
+    card: Mapping[str, Any], identity: Mapping[str, Any], data: str, folder: Path, former: Mapping[str, Any]
+) -> None:
     """Compares a run with what is asked for now.
 
     Args:
@@ -177,16 +179,17 @@ def compare(card: Mapping[str, Any], identity: Mapping[str, Any], data: str, fol
         identity: of the job.
         data: name of the job's data.
         folder: of the run.
+        former: what arguments were before they had a name, by which a card of then does not call them.
 
     Raises:
         UsageError: they differ; the message names the first difference.
     """
     old, new = dict(card["identity"]), json.loads(json.dumps(identity, default=str))
-    olds, news = dict(old.pop("configuration", {})), dict(new.pop("configuration"))
+    olds, news = {**former, **old.pop("configuration", {})}, dict(new.pop("configuration"))
     pairs = [("model", old.pop("model", None), new.pop("model"))]
     if pairs[0][1] == pairs[0][2]:
         pairs += [(name, olds.get(name), news.get(name)) for name in dict.fromkeys([*news, *olds])]
-        pairs += [(name, old.get(name), value) for name, value in new.items()]
+        pairs += [(name, old.get(name), new.get(name)) for name in dict.fromkeys([*new, *old])]
     for name, before, now in pairs:
         if before == now:
             continue

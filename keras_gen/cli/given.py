@@ -19,13 +19,8 @@ INJECTED = ("generator", "discriminator", "encoder")  # networks, which a comman
 # Inputs of samplers, which people look for here.
 OF_SAMPLE = ("truncation", "label", "category", "code", "prompt", "temperature", "top_k", "top_p", "beams", "length")
 READING = ("range", "skip_damaged")  # what is said of the values and the files of data
-FOLLOWING = (
-    "image_shape",
-    "num_classes",
-    "class_names",
-    "vocabulary",
-    "tokenizer",
-)  # arguments that follow from the data
+# Arguments that follow from the data.
+FOLLOWING = ("image_shape", "num_classes", "class_names", "vocabulary", "tokenizer")
 
 
 def check(options: argparse.Namespace) -> None:
@@ -89,7 +84,8 @@ def usual(options: argparse.Namespace) -> dict[str, Any]:
     if "characters" not in str(old.get("tokenizer") or "characters"):
         settings |= {"tokenizer": "bpe", "vocabulary": old["vocabulary"]}
     found = {"batch_size": identity["batch_size"], "steps": card["target_steps"], "settings": settings}
-    return found | {key: identity[key] for key in ("learning_rate", "optimizer") if identity.get(key) is not None}
+    rates = ("learning_rate", "optimizer", "decay_from")
+    return found | {key: identity[key] for key in rates if identity.get(key) is not None}
 
 
 def arguments(name: str, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:

@@ -89,6 +89,8 @@ def _train(command) -> None:
     add("--batch-size", type=_count, metavar="N", help="images for one update (default: the model's recipe)")
     rate = "of all optimizers, or d=X,g=Y for some players (default: the paper's)"
     add("--learning-rate", "--lr", type=_rates, metavar="X", help=rate)
+    decay = "share of the steps, in [0, 1), after which learning rates fall linearly to 0 (default: the recipe's)"
+    add("--decay-from", type=_share, metavar="SHARE", help=decay)
     devices = "auto (default), one, mirrored (all GPUs of this machine), multi_worker (TF_CONFIG, Slurm) or tpu"
     add("--strategy", default="auto", choices=STRATEGIES, metavar="NAME", help=devices)
     add("--replicas", type=_count, metavar="N", help="of mirrored: so many GPUs or, without one, logical CPUs")
@@ -251,6 +253,11 @@ def _range(text: str) -> tuple[float, float]:
     fine = len(ends) == 2 and all(map(math.isfinite, ends)) and ends[0] < ends[1]
     _expect(fine, text, "a range such as 0,16: the lowest and the highest stored value")
     return ends[0], ends[1]
+
+
+def _share(text: str) -> float:
+    _expect(0 <= _number(text) < 1, text, "a share in [0, 1), such as 0.5")
+    return float(text)
 
 
 def _rates(text: str) -> float | dict[str, float]:

@@ -17,8 +17,9 @@ from keras_gen.errors import UsageError, near_misses
 from keras_gen.files.runs import find_model
 from keras_gen.files.writing import shown
 from keras_gen.game.batch import check_shapes
-from keras_gen.game.config import KERAS_ARGUMENTS, constructor_arguments
+from keras_gen.game.config import KERAS_ARGUMENTS, constructor_arguments, former
 from keras_gen.game.model import GenerativeModel
+from keras_gen.game.optimizers import HoldThenLinear
 from keras_gen.tokenizer import Tokenizer
 
 
@@ -48,7 +49,8 @@ def job(options: argparse.Namespace) -> Job:
     given.check(options)
     read = _text_reader(cls, options) if "tokenizer" in constructor_arguments(cls) else _image_reader(options)
     usual = given.usual(options)
-    chosen = {**usual.get("settings", {}), **given.arguments(options.name, options.settings)}
+    before = former(cls) if options.like else {}  # what a run of an earlier version had without naming it
+    chosen = {**before, **usual.get("settings", {}), **given.arguments(options.name, options.settings)}
     data = read(options.split, chosen)
     validation = read("test", chosen) if options.validate else None
     arguments = {**chosen, **_of_text(data)} if data.tokenizer else {**_of_data(cls, data), **chosen}
@@ -56,6 +58,7 @@ def job(options: argparse.Namespace) -> Job:
         arguments.pop("class_names", None)  # another number of classes was asked for
     batch_size = options.batch_size or min(usual["batch_size"], len(data))
     rate = options.learning_rate if options.learning_rate is not None else usual.get("learning_rate")
+    decay = options.decay_from if options.decay_from is not None else usual.get("decay_from")
     identity = {
         "model": options.name,
         "configuration": _configuration(cls, arguments),
@@ -67,6 +70,7 @@ def job(options: argparse.Namespace) -> Job:
         "learning_rate": rate,
         "init_from": options.init_from,
         **({"optimizer": usual["optimizer"]} if "optimizer" in usual else {}),
+        **({"decay_from": decay} if decay is not None else {}),
     }
     return Job(options.name, cls, arguments, data, validation, usual, batch_size, identity)
 
@@ -174,10 +178,44 @@ def build(job: Job, options: argparse.Namespace) -> Any:
     return model
 
 
-def prepare(job: Job, model: Any, stage: str | None) -> None:
-    """Compiles a model for one of its stages, under the scope of its strategy."""
-    made = _optimizers(model, job.identity["learning_rate"], job.identity.get("optimizer"))
+def prepare(job: Job, model: Any, stage: str | None, steps: int) -> None:
+    """Compiles a model for one of its stages, under the scope of its strategy.
+
+    Args:
+        job: the run's.
+        model: of the job.
+        stage: one of the model's, if it has any.
+        steps: of this stage, after which learning rates that fall have fallen to 0.
+
+    Raises:
+        UsageError: a player that the model does not have, or a rate to fall that follows a schedule already.
+    """
+    identity = job.identity
+    made = _optimizers(model, identity["learning_rate"], identity.get("optimizer"))
+    if "decay_from" in identity:
+        for player in model.players():
+            optimizer = made.get(player.prefixed("optimizer")) or player.optimizer()
+            made[player.prefixed("optimizer")] = _falling(optimizer, identity["decay_from"], steps * _updates(player))
     model.compile(stage=stage, **made)
+
+
+def _updates(player):
+    """Returns the updates of a player in one train step."""
+    return player.steps * player.replays
+
+
+def _falling(optimizer, share, updates):
+    """Returns an optimizer whose learning rate falls to 0 after so many updates."""
+    config = optimizer.get_config()
+    rate = config["learning_rate"]
+    if not isinstance(rate, (int, float)):
+        raise UsageError(
+            f"--decay-from {share} is of a constant learning rate, and this model's follows a schedule already: "
+            "give --learning-rate, too, or leave it out"
+        )
+    hold = min(round(share * updates), updates - 1)
+    falling = HoldThenLinear(rate, hold, updates - hold)
+    return type(optimizer).from_config({**config, "learning_rate": falling})
 
 
 def rows_of(job: Job, model: Any) -> int:

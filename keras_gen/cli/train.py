@@ -72,6 +72,7 @@ class Training:
         from keras_gen.cli import settings
         from keras_gen.cli.folder import compare
         from keras_gen.distribution import Workers
+        from keras_gen.game.config import former
 
         self.options, self.folder, self.strategy = options, folder, strategy
         self.workers = Workers(strategy)
@@ -79,7 +80,7 @@ class Training:
         self.job = settings.job(options)
         self.old = folder.card() if options.resume else None
         if self.old:
-            compare(self.old, self.job.identity, self.job.examples.name, folder.path)
+            compare(self.old, self.job.identity, self.job.examples.name, folder.path, former(self.job.cls))
         self.metrics: dict[str, float] = (self.old or {}).get("metrics", {})
         self.workers.wait()  # everyone has read the card before the chief writes the next
         self.writer: Any = None
@@ -113,6 +114,13 @@ class Training:
         self.rows = settings.rows_of(job, self.model)
         self.steps_per_epoch = job.examples.steps(self.rows, drop_remainder=True)
         self.target = self._target(self.steps_per_epoch)
+        if self.old and "decay_from" in job.identity and self.target != self.old["target_steps"]:
+            from keras_gen.cli.folder import WAY_OUT
+
+            raise UsageError(
+                f"{self.target} steps were asked for, but the learning rates of the run in "
+                f"{shown(self.folder.path, 40)} fall to 0 at step {self.old['target_steps']}; give the same, {WAY_OUT}"
+            )
         self.stages = self.model.stages or (None,)
         self._begin(self._stage_reached() if self.old else self.stages[0])
         if self.old:
@@ -136,7 +144,7 @@ class Training:
 
         self.stage = stage
         with self.strategy.scope():
-            settings.prepare(self.job, self.model, stage)
+            settings.prepare(self.job, self.model, stage, self.target)
         self.keeper = Checkpoint(self._checkpoints(stage), every=self.options.checkpoint_every)
 
     def _target(self, steps_per_epoch):
@@ -155,8 +163,10 @@ class Training:
         done = self.old.get("steps", 0)
         if self.old.get("state") != "finished" or target > done:
             return False
-        more = self.old["target_steps"] * 2
-        print(f"{shown(self.folder.path)} is finished at step {done}; for more give a larger --steps, such as {more}")
+        more = f"for more give a larger --steps, such as {self.old['target_steps'] * 2}"
+        if "decay_from" in self.job.identity:
+            more = "its learning rates have fallen to 0: for more, give another --output with --init-from"
+        print(f"{shown(self.folder.path)} is finished at step {done}; {more}")
         return True
 
     def _look_back(self):

@@ -7,8 +7,14 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen.errors import UsageError
+from keras_gen.signatures.kinds import kind_of
 
 LARGEST_TENSOR = 2**30  # bytes; larger arrays (memory maps) are read through numpy, batch by batch
+
+
+def served_scaled(name: str, dtype: Any) -> bool:
+    """Returns whether an array of this name and type is held as bytes and served as float32 in [-1, 1]."""
+    return kind_of(name).picture and dtype == np.uint8
 
 
 class Share(NamedTuple):
@@ -170,7 +176,7 @@ class Examples:
             index = self._places(index)
             out = {name: rows(array, index) for name, array in held.items()}
             return {
-                name: tf.cast(value, tf.float32) / 127.5 - 1.0 if (name, value.dtype) == ("image", tf.uint8) else value
+                name: tf.cast(value, tf.float32) / 127.5 - 1.0 if served_scaled(name, value.dtype) else value
                 for name, value in out.items()
             }
 

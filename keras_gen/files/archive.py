@@ -33,7 +33,7 @@ _FUNCTIONAL = ("keras.src.models.functional", "Functional")
 # They run code, read files (a vocabulary is a path), or take memory by the square of a number (a confusion matrix).
 _REFUSED = ("layers.Lambda", "layers.TorchModuleWrapper", "layers.FlaxLayer", "layers.JaxLayer", "layers.TFSMLayer")
 _REFUSED += ("layers.TextVectorization", "layers.StringLookup", "layers.IntegerLookup", "metrics.IoU")
-_OPTIMIZERS = {"MatrixAdamW": "keras_gen.game.optimizers"}
+OPTIMIZERS = dict.fromkeys(("MatrixAdamW", "HoldThenLinear"), "keras_gen.game.optimizers")
 _NOT_ACTIVATIONS = ("get", "serialize", "deserialize")
 _loading = threading.RLock()
 _NUMBERS = re.compile(r"bool|bfloat16|u?int(8|16|32|64)|float(16|32|64)")
@@ -293,7 +293,7 @@ class _Config:
 
     def _modules(self, name: str) -> tuple[str | None, ...]:
         """Returns the modules that a class of ours is in, and was in."""
-        return (self.ours.get(name), _OPTIMIZERS.get(name), *registry.FORMER.get(name, ()))
+        return (self.ours.get(name), OPTIMIZERS.get(name), *registry.FORMER.get(name, ()))
 
     def _trusted(self, node: dict[str, Any]) -> bool:
         """Tells whether Keras would resolve an object to one that the caller passed."""

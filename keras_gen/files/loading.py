@@ -33,8 +33,7 @@ def load(source: str | Path, custom_objects: Mapping[str, type] | None = None) -
 
     path = find_model(source)
     config = archive.check(path, custom_objects=custom_objects)
-    module = registry.classes().get(config["class_name"])
-    if module:
+    for module in {registry.classes().get(config["class_name"]), *archive.OPTIMIZERS.values()} - {None}:
         importlib.import_module(module)  # registers the class
     try:
         with archive.limited(path):

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen.errors import DamagedError, UsageError
+from keras_gen.signatures.kinds import kind_of
 
 LIMIT = 1.001  # of images in [-1, 1], which may be rounded
 
@@ -149,7 +150,7 @@ def check_values(batch: Mapping[str, Any], of: str = "", warn: bool = True) -> N
         if not np.isfinite(low) or not np.isfinite(high):
             row = _first(~np.isfinite(value))
             raise DamagedError(f"{name!r} holds NaN or infinity, first in row {row}{of} (from 0); clean the data")
-        if name not in ("image", "target"):
+        if not kind_of(name).picture:
             continue
         if value.dtype.kind != "f" or high > LIMIT or low < -LIMIT:
             row = _first(abs(value) > LIMIT) if value.dtype.kind == "f" else 0
@@ -182,11 +183,12 @@ def check_labels(batch: Mapping[str, Any], model: Any, of: str = "") -> None:
     Raises:
         UsageError: one that is none of them: one-hot it would be no class at all.
     """
-    for name, setting in (("label", "num_classes"), ("token", "vocabulary")):
-        count = getattr(model, setting, None)
-        if count is None or name not in batch or not np.size(batch[name]):
+    for name, value in batch.items():
+        setting = kind_of(name).counted
+        count = getattr(model, setting, None) if setting else None
+        if count is None or not np.size(value):
             continue
-        value = np.asarray(batch[name])
+        value = np.asarray(value)
         low, high = value.min(), value.max()
         if value.dtype.kind not in "iu" or low < 0 or high >= count:
             row = _first((value < 0) | (value >= count))

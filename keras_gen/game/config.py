@@ -55,6 +55,18 @@ def constructor_arguments(cls: type) -> tuple[str, ...]:
     return (*names, *(name for name in KERAS_ARGUMENTS if name not in settled))
 
 
+def former(cls: type) -> dict[str, Any]:
+    """Returns what arguments stand for in files that do not name them, which were written before these were there.
+
+    A class that gains an argument whose default changes what it makes names it in its attribute `former`, with the
+    value that makes what it made before, and keeps what it was given as an attribute of the argument's name.
+    """
+    known = constructor_arguments(cls)
+    bases = reversed(cls.__mro__[: cls.__mro__.index(keras.Model)])
+    found = {name: value for base in bases for name, value in vars(base).get("former", {}).items()}
+    return {name: value for name, value in found.items() if name in known}
+
+
 def recorded(cls: type, args: tuple, kwargs: Mapping[str, Any]) -> dict[str, Any]:
     """Returns the arguments of a constructor's call by name.
 

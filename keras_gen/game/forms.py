@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_gen.errors import UsageError
 from keras_gen.game.batch import LIMIT, check_labels, check_shapes, check_values, shown, weightless
+from keras_gen.signatures.kinds import kind_of
 
 CLASSES = "expected whole numbers (batch,) or (batch, 1), or one-hot (batch, classes)"
 
@@ -197,11 +198,12 @@ class Wanted:
         right = rows >= self.fewest
         for name, value in batch.items():
             right &= tf.shape(value)[0] == rows
-            if name in ("image", "target"):
+            kind = kind_of(name)
+            if kind.picture:
                 right &= value.dtype.is_floating and tf.reduce_all(tf.abs(value) <= LIMIT)  # false for NaN
             elif value.dtype.is_floating:
                 right &= tf.reduce_all(tf.math.is_finite(value))
-            count = {"label": self.num_classes, "token": self.vocabulary}.get(name)
+            count = getattr(self, kind.counted, None) if kind.counted else None
             if count is not None:
                 right &= value.dtype.is_integer and tf.reduce_all((value >= 0) & (value < tf.cast(count, value.dtype)))
         return right

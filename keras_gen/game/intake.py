@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.data.examples import Examples, Share
+from keras_gen.data.examples import Examples, Share, served_scaled
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.game.forms import Wanted, is_array
 
@@ -168,7 +168,7 @@ def _examples(model, wanted, x, y, batch_size, seed):
         serving = x.serving
         wanted.take(wanted.blank(x.element_spec))
         # Images that are held as bytes are served in the range expected.
-        wanted.check({k: v for k, v in examples.arrays.items() if (k, v.dtype) != ("image", np.uint8)})
+        wanted.check({k: v for k, v in examples.arrays.items() if not served_scaled(k, v.dtype)})
     rows = min(serving["batch_size"], len(examples))
     wanted.check_rows(rows)
     if 0 < len(examples) % rows < wanted.splits * wanted.replicas:

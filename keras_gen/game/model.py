@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from keras_gen.errors import UsageError, choice, positive
 from keras_gen.files import writing
-from keras_gen.game import config
+from keras_gen.game import averages, config
 from keras_gen.game.fit import Fit
 from keras_gen.game.inference import Inference
 from keras_gen.game.inherited import Inherited
@@ -38,6 +38,8 @@ class GenerativeModel(Inference, Step, Fit, Inherited, keras.Model):
             from the seed of the process: call `keras.utils.set_random_seed` before, as the command line does.
         class_names: of the `num_classes` classes of a variant that sees labels, in the order of their numbers: they are
             saved, and stand in the metadata of exported files. `None` for none.
+        ema_statistics: what the average of a network has for the running statistics of its batch normalization: their
+            own average, `"averaged"`, or those of the trained network, `"copied"`, which remember some ten steps.
         **kwargs: `name`, `dtype` (a precision policy such as `"mixed_bfloat16"`), `trainable`.
     """
 
@@ -46,6 +48,7 @@ class GenerativeModel(Inference, Step, Fit, Inherited, keras.Model):
     usual_data = "digits"  # what the command line trains on when nobody says otherwise
     averaged: tuple[str, ...] = ()  # attributes that an exponential moving average follows
     update = "simultaneous"  # or "alternating"
+    former: Mapping[str, Any] = {"ema_statistics": "copied"}  # what arguments stand for in files from before them
     settled: tuple[str, ...] = ()  # arguments of a parent that a class gives it itself, and does not take
     num_classes: int | None = None  # of a variant whose networks see the label, too
     class_names: tuple[str, ...] = ()
@@ -70,12 +73,14 @@ class GenerativeModel(Inference, Step, Fit, Inherited, keras.Model):
         ema: float | None = None,
         seed: int | None = None,
         class_names: Sequence[str] | None = None,
+        ema_statistics: str = "averaged",
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
         if ema is not None and not 0 <= ema < 1:
             raise UsageError(f"ema is {ema}; expected a decay in [0, 1), such as 0.999")
         self.ema = ema
+        self.ema_statistics = choice("ema_statistics", ema_statistics, averages.STATISTICS)
         self.seed = seed
         self.class_names = tuple(map(str, class_names or ()))
         self.seed_generator = SeedGenerator(seed)
@@ -140,9 +145,9 @@ class GenerativeModel(Inference, Step, Fit, Inherited, keras.Model):
             raise UsageError(f"two injected networks share {shared}, which no file can hold; give each its own layer")
         for name in self.averaged if self.ema is not None else ():
             if hasattr(self, name) and not hasattr(self, f"ema_{name}"):
-                setattr(self, f"ema_{name}", _copy(getattr(self, name), name))
+                setattr(self, f"ema_{name}", averages.twin(getattr(self, name), name))
         if self.ema is not None and self.ema_steps is None:
-            self.__dict__["ema_steps"] = _count()  # past Keras' tracking: it is none of the weights
+            self.__dict__["ema_steps"] = averages.count()  # past Keras' tracking: it is none of the weights
         for index, generator in enumerate(adopt(self)):
             # Layers without a seed of their own have one of the process: draw it from the model's.
             if self.seed is not None and generator._initial_seed is None and id(generator) not in self._reseeded:
@@ -161,12 +166,14 @@ class GenerativeModel(Inference, Step, Fit, Inherited, keras.Model):
         """Returns the constructor's arguments as plain values; injected networks are serialized."""
         inherent = {"name": self.name, "dtype": self.dtype_policy.name}
         known = config.constructor_arguments(type(self))
-        given = {name: config.plain(value) for name, value in self._given.items()}
+        given = {name: config.plain(getattr(self, name)) for name in config.former(type(self))}
+        given |= {name: config.plain(value) for name, value in self._given.items()}
         return {**given, **{name: value for name, value in inherent.items() if name in known}}
 
     @classmethod
     def from_config(cls, arguments: Mapping[str, Any], custom_objects: Mapping[str, type] | None = None):
         """Builds a model from `get_config()`."""
+        arguments = {**config.former(cls), **arguments}
         with config.reading():
             return cls(**{name: config.restored(value, custom_objects) for name, value in arguments.items()})
 
@@ -317,21 +324,3 @@ def _shared(networks):
             if owner.setdefault(id(variable), network) is not network:
                 return variable.path
     return None
-
-
-def _count():
-    """Returns a variable that counts steps, one for all replicas."""
-    return keras.Variable(0, dtype="int32", trainable=False, aggregation="only_first_replica", name="ema_steps")
-
-
-def _copy(network, name):
-    """Returns a network of the same layers and weights, for a moving average."""
-    try:
-        twin = keras.models.clone_model(network)
-    except (ValueError, TypeError):
-        raise UsageError(
-            f"ema needs a functional or sequential {name}, not {type(network).__name__}; leave ema out"
-        ) from None
-    twin.set_weights(network.get_weights())
-    twin.trainable = False
-    return twin

@@ -6,6 +6,7 @@ import tensorflow as tf
 
 from keras_gen import distribution
 from keras_gen.errors import UsageError
+from keras_gen.game import averages
 from keras_gen.game.batch import Batch, unpack
 
 
@@ -121,13 +122,7 @@ class Step:
         done = tf.cast(taken, tf.float32)
         decay = tf.minimum(self.ema, (1 + done) / (10 + done))
         for name in self.averaged:
-            network, twin = getattr(self, name), getattr(self, f"ema_{name}")
-            for weight, average in zip(network.weights, twin.weights, strict=True):
-                if weight.trainable:
-                    kept = tf.cast(decay, weight.dtype)
-                    average.assign(kept * average + (1 - kept) * weight)
-                else:
-                    average.assign(weight)  # running statistics, which are averages already
+            averages.follow(getattr(self, f"ema_{name}"), getattr(self, name), decay, self.ema_statistics)
 
 
 def _rows(batch):

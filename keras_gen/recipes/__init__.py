@@ -6,7 +6,7 @@
 * `batch_size`: images for one update; `epochs` (of each stage, where a model has several) or, in their place, `steps`.
 * `settings`: arguments of the constructor, and `none`: names of those that are None.
 * `optimizer`: Keras' configuration of one, for each player; without it the paper's. `learning_rate`: a number, or one
-  for each player, in place of the optimizer's.
+  for each player, in place of the optimizer's. `decay_from`: share of the steps after which they fall linearly to 0.
 * `[data.SET]`: the same for one data set, in place of what stands above (settings are added to those above).
 * `[thresholds.SET]`: what `benchmark` expects of the median over seeds, such as `fd = "<= 3"`.
 """
@@ -25,7 +25,7 @@ from keras_gen.errors import DamagedError, UsageError, near_misses
 COMPARE = {"<=": operator.le, ">=": operator.ge}
 DEFAULT: Mapping[str, Any] = {"batch_size": 64, "epochs": 20}
 LENGTHS = ("epochs", "steps")
-SETTINGS = ("batch_size", *LENGTHS, "optimizer", "learning_rate", "settings", "none")
+SETTINGS = ("batch_size", *LENGTHS, "optimizer", "learning_rate", "decay_from", "settings", "none")
 _KEYS = ("class", "family", *SETTINGS, "data", "thresholds")
 _BOUND = re.compile(r"(<=|>=) *(-?[\d.]+(?:e-?\d+)?)")
 
@@ -73,7 +73,7 @@ def recipe(model: str, data: str, file: str | Path | None = None) -> dict[str, A
         file: a recipe of one's own, in place of the model's.
 
     Returns:
-        `batch_size`, `epochs` or `steps`, and perhaps `optimizer`, `learning_rate` and `settings`.
+        `batch_size`, `epochs` or `steps`, and perhaps `optimizer`, `learning_rate`, `decay_from` and `settings`.
 
     Raises:
         UsageError: the file is of another model, cannot be read, or has a key that is not known.
@@ -143,6 +143,9 @@ def _check_types(part, name):
     rates = rate.values() if isinstance(rate, dict) else [rate]
     if not all(isinstance(one, (int, float)) and not isinstance(one, bool) and one >= 0 for one in rates):
         raise UsageError(f"{name}: learning_rate = {rate!r}; expected a number, or one for each player")
+    share = part.get("decay_from", 0.0)
+    if not isinstance(share, (int, float)) or isinstance(share, bool) or not 0 <= share < 1:
+        raise UsageError(f"{name}: decay_from = {share!r}; expected a share of the steps in [0, 1), such as 0.5")
     none = part.get("none", [])
     if not isinstance(none, list) or not all(isinstance(word, str) for word in none):
         raise UsageError(f"{name}: none = {none!r}; expected a list of names of settings")

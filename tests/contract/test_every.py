@@ -19,18 +19,12 @@ from keras_gen.signatures.exported import open_file
 from keras_gen.signatures.law import count_of
 
 
-def rows(slow):
-    """Parametrizes with all rows, of which some are slow; without it a test takes all of them."""
-    marked = [pytest.param(row, marks=pytest.mark.slow if slow(row) else ()) for row in collect.rows()]
-    return pytest.mark.parametrize("row", marked, indirect=True, scope="module")
+def marked(row):
+    """The first row of a model is of the default suite; others, of other networks, are slow."""
+    return pytest.param(row, marks=() if row == collect.row(row)[0] else pytest.mark.slow)
 
 
-# A residual network with second-order slopes takes half a minute to compile twice; another row saves R1, too.
-BUT_THE_LARGEST = rows(slow=lambda row: row == "gan-resnet")
-FIRST_OF_A_MODEL = rows(slow=lambda row: row != collect.row(row)[0])
-
-
-@pytest.fixture(scope="module", params=collect.rows())
+@pytest.fixture(scope="module", params=[marked(row) for row in collect.rows()])
 def row(request):
     return request.param
 
@@ -190,7 +184,6 @@ def test_python_refuses_a_class_that_does_not_exist(model):
                     model.run(called, **given)
 
 
-@FIRST_OF_A_MODEL
 def test_every_signature_exports_to_onnx_and_samples_alike(model, row, tmp_path):
     onnx.export(model, tmp_path)
     assert {path.stem for path in tmp_path.glob("*.onnx")} == set(model.signatures())
@@ -202,7 +195,6 @@ def test_every_signature_exports_to_onnx_and_samples_alike(model, row, tmp_path)
     np.testing.assert_allclose(drawn, model.sample(5, seed=7), atol=1e-4)
 
 
-@BUT_THE_LARGEST
 def test_every_argument_and_weight_survives_a_save_and_one_more_step_is_bit_equal(model, row, tmp_path):
     model.save(tmp_path / "new" / "model.keras")
     again = keras_gen.load(tmp_path / "new" / "model.keras")

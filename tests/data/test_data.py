@@ -42,6 +42,16 @@ def test_a_batch_is_float_in_minus_one_to_one_of_static_shape():
     assert data.examples.name == "digits"
 
 
+def test_every_picture_is_served_in_the_range_of_images_and_bytes_of_anything_else_as_they_are():
+    held = {name: np.full((2, 4, 4, 1), 255, np.uint8) for name in ("image", "target", "height")}
+    batch = next(iter(Examples(held).dataset(2)))
+    assert {name: (value.dtype.name, float(value[0, 0, 0, 0])) for name, value in batch.items()} == {
+        "image": ("float32", 1.0),
+        "target": ("float32", 1.0),
+        "height": ("uint8", 255.0),
+    }
+
+
 def test_the_order_is_a_function_of_the_seed():
     def order(**settings):
         return [batch["label"].tolist() for batch in load("digits", batch_size=50, **settings).as_numpy_iterator()]

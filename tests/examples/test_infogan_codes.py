@@ -35,6 +35,7 @@ def levels(made):
     return np.clip(np.rint((made[..., 0] + 1) * 127.5), 0, 255)
 
 
+@pytest.mark.slow
 def test_two_models_are_trained_and_measured(tmp_path, capsys):
     size = ("--image-size", 8, "--width", 4, "--steps", 3)
     text, tiles = run(capsys, tmp_path / "codes.png", *size)

@@ -23,6 +23,7 @@ def cache(tmp_path, monkeypatch):
     monkeypatch.setenv("KERAS_GEN_CACHE", str(tmp_path / "cache"))
 
 
+@pytest.mark.slow
 def test_it_prints_four_rows_and_draws_both_models(tmp_path, capsys):
     found = run(tmp_path, 20, capsys)
     assert list(found) == [

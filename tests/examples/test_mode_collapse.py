@@ -63,6 +63,7 @@ def run(example, folder, capsys, *arguments):
     return text, rows
 
 
+@pytest.mark.slow
 def test_it_prints_its_table_and_draws_what_it_made(example, tmp_path, capsys):
     text, rows = run(
         example, tmp_path, capsys, "--models", "GAN", "WGAN-GP", "--toys", "ring", "--steps", 4, "--seeds", 1

@@ -88,6 +88,7 @@ def styled(folder, capsys, *arguments):
     return float(re.search(r"([\d.]+)% are seen as", text)[1]), numbers(text, r"\d|all")
 
 
+@pytest.mark.slow
 def test_styles_are_drawn_under_every_class(tmp_path, capsys):
     right, table = styled(tmp_path, capsys, "--steps", 600)
     train, test = keras_gen.data.examples("digits", "train", image_size=16), held_out()
@@ -127,6 +128,7 @@ def bound(folder, capsys, *arguments):
     return {name: (values[:4], values[4:]) for name, values in table.items()}
 
 
+@pytest.mark.slow
 def test_bounds_rise_with_samples(tmp_path, capsys):
     few = ("--steps", 20, "--count", 50, "--latent-dim", 12)
     table = bound(tmp_path, capsys, *few)

@@ -1,0 +1,31 @@
+"""What the named tensors of data are: the one table of their ranges, and of what counts their values."""
+
+from typing import NamedTuple
+
+
+class Kind(NamedTuple):
+    """What a named tensor holds.
+
+    Args:
+        picture: whether it holds images: float32 in [-1, 1], held as bytes of 0 to 255 or served so.
+        counted: the model's attribute that tells how many values there are, whole numbers from 0 on; empty where any
+            number is one.
+    """
+
+    picture: bool = False
+    counted: str = ""
+
+
+PICTURE = Kind(picture=True)
+NUMBERS = Kind()
+KINDS = {
+    "image": PICTURE,
+    "target": PICTURE,
+    "label": Kind(counted="num_classes"),
+    "token": Kind(counted="vocabulary"),
+}
+
+
+def kind_of(name: str) -> Kind:
+    """Returns the kind of a named tensor; one that the table does not hold is of plain numbers."""
+    return KINDS.get(name, NUMBERS)
