@@ -79,7 +79,8 @@ def _train(command) -> None:
     add("--data", metavar="DATA", help=data)
     add("--split", default="train", metavar="SPLIT", help="part of the data to train on, or all (default: train)")
     add("--image-size", type=_size, metavar="N|HxW", help="crop and resize the images (default: as they are)")
-    add("--channels", type=int, choices=(1, 3), help="1 is gray, 3 is RGB (default: as the data has)")
+    channels = "1 is gray, 3 is RGB, 4 is RGB with transparency (default: as the data has, pictures on white)"
+    add("--channels", type=int, choices=(1, 3, 4), help=channels)
     _reading(add)
     add("--validate", action="store_true", help="compute the losses on the test split after each epoch")
     length = "train until so many {} are done, earlier runs in this folder included (default: the model's recipe)"

@@ -44,7 +44,8 @@ def load(
         seed: of the order, when shuffled.
         image_size: side, or (height, width), in pixels: the center of each image is cropped to that aspect ratio and
             resampled. None keeps the data's own size; images of several sizes become 64x64.
-        channels: 1 (grey) or 3 (RGB); None keeps the data's own.
+        channels: 1 (grey), 3 (RGB) or 4 (RGB and opacity); None keeps the data's own, of pictures on white. With 4,
+            colors are white where nothing is seen: those that files hide there are noise.
         range: (lowest, highest) of the stored values of images, which become black and white; None leaves it to their
             type and values. Of files and folders.
         skip_damaged: leave damaged files of a folder or a zip out, and say which, where they are an error otherwise.
