@@ -96,7 +96,8 @@ def run(options: argparse.Namespace) -> int:
             f"{writing.shown(path)} makes {pictures.sheet.shape[2:]}, no picture; explore is for models of images"
         )
     _write(output, pictures)
-    told = f"{options.action} of {writing.shown(path)}{told}, seed {options.seed}{pictures.text}"
+    white = ", on white, since a GIF has no opacity" if (output.suffix, pictures.sheet.shape[-1]) == (".gif", 4) else ""
+    told = f"{options.action} of {writing.shown(path)}{told}, seed {options.seed}{pictures.text}{white}"
     print("\n  ".join([f"{told}: {writing.shown(output)}", *pictures.legend]), flush=True)
     return 0
 

@@ -147,7 +147,7 @@ def _sample(command) -> None:
 def _evaluate(command) -> None:
     add = command.add_argument
     add("source", metavar="RUN", help="a run in saved_models, its folder, or a .keras file")
-    add("--data", metavar="DATA", help="data with a train and a test split, as in train (default: the run's)")
+    add("--data", metavar="DATA", help="data, as in train (default: the run's)")
     _reading(add, " (default: the run's)")
     add("-n", type=_count, default=5000, metavar="N", help="samples; at most half of the test images (default: 5000)")
     add("--seed", type=_seed, default=0, metavar="N", help="of the samples and of the judges (default: 0)")
