@@ -19,8 +19,7 @@ from keras_gen.losses import mean
 from keras_gen.networks import transformer as networks
 from keras_gen.networks.build import call
 from keras_gen.ops.decoding import in_windows, likeliest, sampled_rows
-from keras_gen.signatures.classes import Classes
-from keras_gen.signatures.draws import sample_inputs
+from keras_gen.signatures.draws import Classes, sample_inputs
 from keras_gen.signatures.law import Law, metadata
 from keras_gen.signatures.signature import Signature, signature
 from keras_gen.tokenizer import Tokenizer
