@@ -198,7 +198,8 @@ def _image_shape(array):
     if not shape[0]:
         raise DamagedError(f"{what}: it is empty; expected at least one image")
     if len(shape) == 4 and shape[3] not in (1, 3, 4):
-        first = "; channels come last: x.transpose(0, 2, 3, 1)" if shape[1] in (1, 3, 4) else "; drop the others"
+        first = shape[1] in (1, 3) or shape[1] == 4 < min(shape[2:])
+        first = "; channels come last: x.transpose(0, 2, 3, 1)" if first else "; drop the others"
         raise DamagedError(f"{what}; expected 1 or 3 channels, or 4 with opacity{first}")
     if not shape[1] or not shape[2]:
         raise DamagedError(f"{what}; expected images of at least one pixel")
