@@ -82,8 +82,9 @@ def source(
                 yield out
 
     stat = os.stat(path)
-    key = {"source": str(path.resolve()), "bytes": stat.st_size, "time": stat.st_mtime_ns, "split": part.stored}
-    key |= {"held": part.held, "size": size, "channels": channels, **key_of_classes}
+    key = {"source": str(path.resolve()), "bytes": stat.st_size, "time": stat.st_mtime_ns}
+    key |= {"split": part.stored[0] if len(part.stored) == 1 else part.stored}  # as in copies of before
+    key |= {"size": size, "channels": channels, **key_of_classes} | ({} if part.held is None else {"held": part.held})
     key |= {"range": range_} if range_ else {}
     final = resize.final_shape(shape, size, channels)
     chosen = count if rows is None else int(rows.sum())
