@@ -6,9 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_gen.errors import UsageError, near_misses
+from keras_gen.signatures.classes import Classes, names_of, numbered
 from keras_gen.signatures.law import Law, check_classes, law_of
 
-__all__ = ["Law", "example_inputs", "sample_inputs"]
+__all__ = ["Classes", "Law", "example_inputs", "sample_inputs"]
 
 
 def sample_inputs(
@@ -16,7 +17,7 @@ def sample_inputs(
     meta: Mapping[str, str],
     n: int,
     seed: int = 0,
-    label: int | Sequence[int] | None = None,
+    label: Classes = None,
     **given: ArrayLike,
 ) -> dict[str, np.ndarray]:
     """Draws every input of a sampler from one seed, in the order of their names.
@@ -26,7 +27,7 @@ def sample_inputs(
         meta: the signature's `meta`, with a `"<input>.law"` for each input.
         n: number of samples, at least 1.
         seed: of `numpy.random.default_rng`.
-        label: class of all samples, or one for each; without it the classes in turn.
+        label: class of all samples, or one for each, by number or name; without it the classes in turn.
         **given: other inputs that are not drawn, such as `truncation`: one value for all samples, or one for each.
 
     Raises:
@@ -47,13 +48,13 @@ def sample_inputs(
             raise UsageError(f"input {name!r} has no law to draw from; this signature is not a sampler")
         inputs[name] = law.draw((n, *shapes[name][1:]), rng)
         if name in given:
-            inputs[name] = _given(name, given[name], inputs[name], law.classes)
+            inputs[name] = _given(name, given[name], inputs[name], law.classes, names_of(meta, name))
     return inputs
 
 
-def _given(name, value, drawn, classes):
+def _given(name, value, drawn, classes, names):
     """Returns a value in the place, the shape and the type of one that was drawn."""
-    array = np.asarray(value)
+    array = np.asarray(numbered(value, names, name) if classes else value)
     if classes:
         check_classes(name, array, classes)
     try:

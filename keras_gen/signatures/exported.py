@@ -3,7 +3,7 @@
 import hashlib
 import json
 import mmap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike
 from keras_gen.errors import DamagedError, UsageError, near_misses
 from keras_gen.files import writing
 from keras_gen.signatures import draws
+from keras_gen.signatures.classes import Classes, names_of, numbered
 from keras_gen.signatures.law import check_classes, count_of
 
 Tensors = dict[str, np.ndarray]
@@ -102,6 +103,7 @@ class Exported:
         for name, (_, dtype) in graph.inputs.items():
             count = count_of(graph.meta, name) if dtype.kind in "iu" else 0
             if count and name in inputs:
+                inputs[name] = numbered(inputs[name], names_of(graph.meta, name), name)
                 check_classes(name, inputs[name], count)
         return self.unchecked(signature, **inputs)
 
@@ -146,14 +148,14 @@ class Exported:
         raise UsageError(f"{_shown(self.path)} holds no sampler, only {', '.join(self.signatures)}; {way_out}")
 
     def sample(
-        self, n: int, seed: int = 0, label: int | Sequence[int] | None = None, batch_size: int = 64, **inputs: ArrayLike
+        self, n: int, seed: int = 0, label: Classes = None, batch_size: int = 64, **inputs: ArrayLike
     ) -> dict[str, np.ndarray]:
         """Draws samples: the same as `model.sample` with the same seed.
 
         Args:
             n: number of samples.
             seed: of the inputs, which are drawn for all samples at once: `batch_size` changes nothing.
-            label: class of all samples, or one for each; without it the classes in turn.
+            label: class of all samples, or one for each, by number or name; without it the classes in turn.
             batch_size: samples per call of the runtime.
             **inputs: other inputs that are not to be drawn, as for `model.sample`.
 
