@@ -9,9 +9,11 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen.errors import UsageError
-from keras_gen.game.batch import LIMIT, check_labels, check_shapes, check_values, shown, weightless
-from keras_gen.signatures.classes import numbered
+from keras_gen.game.batch import check_labels, check_shapes, shown, weightless
+from keras_gen.signatures.classes import names_of, numbered
 from keras_gen.signatures.kinds import kind_of
+from keras_gen.signatures.law import check_classes, count_of
+from keras_gen.signatures.values import LIMIT, check_values
 
 CLASSES = "expected whole numbers (batch,) or (batch, 1), or one-hot (batch, classes)"
 
@@ -120,8 +122,8 @@ class Wanted:
             names = self.class_names.get(name) if name in self.must else None
             array = np.asarray(numbered(array, names, name)) if names else array
             array = classes(name, array, name in self.must)
-        elif array.dtype.kind not in "buif" and array.dtype.name != "bfloat16":
-            raise UsageError(f"{name!r} holds {array.dtype}; expected numbers (keras_gen.data.load reads files)")
+        else:
+            array = numeric(name, array)
         if array is not None:  # names of classes that nothing reads
             batch[name] = with_channel(array, want)
 
@@ -221,6 +223,46 @@ class Wanted:
             )
 
 
+class Called:
+    """What `call` of a model, and so `predict`, takes: its values are checked as those of data.
+
+    Args:
+        model: a `GenerativeModel`.
+    """
+
+    def __init__(self, model: Any):
+        self.first = "latent" if "latent" in model.accepts() else model.data_names[0]
+        self.shapes = {**model.accepts(), **model.expects()}
+        self.meta: dict[str, str] = {}
+        for signature in model.signatures().values():
+            self.meta |= {key: text for key, text in signature.meta.items() if key not in self.meta}
+
+    def __call__(self, data: Any, number: int | None = None) -> Any:
+        """Returns inputs in the form that the networks see, under their names where they came by name.
+
+        Args:
+            data: one plain array, or named ones.
+            number: of the batch in a stream, from 0.
+
+        Raises:
+            UsageError: images of another range, classes that do not exist, or no rows.
+            DamagedError: NaN or infinity.
+        """
+        named = dict(data) if isinstance(data, Mapping) else {self.first: data}
+        of, found = "" if number is None else f" of batch {number}", {}
+        for name, value in named.items():
+            array, count, shape = as_array(name, value), count_of(self.meta, name), tuple(self.shapes.get(name, ()))
+            if count and len(shape) == 1:
+                array = classes(name, np.asarray(numbered(array, names_of(self.meta, name), name)))
+            found[name] = with_channel(numeric(name, array), shape)
+            if count:
+                check_classes(name, found[name], count)
+            if not np.size(array):
+                raise UsageError(f"{name!r} has shape {np.shape(array)}; expected at least one row")
+        check_values(found, of, warn=not number, meta=self.meta)
+        return found if isinstance(data, Mapping) else found[self.first]
+
+
 def is_array(value: Any) -> bool:
     """Returns whether something is read whole, as an array: of numpy, TensorFlow, pandas or another, or a list."""
     return isinstance(value, (list, tuple)) or any(
@@ -249,6 +291,17 @@ def as_array(name: str, value: Any) -> np.ndarray:
         raise UsageError(
             f"{name!r} holds rows of shapes {' and '.join(map(str, shapes))}; expected one shape: resize them"
         ) from None
+
+
+def numeric(name: str, array: np.ndarray) -> np.ndarray:
+    """Returns an array if it is of numbers.
+
+    Raises:
+        UsageError: it is of words, or of objects.
+    """
+    if array.dtype.kind not in "buif" and array.dtype.name != "bfloat16":
+        raise UsageError(f"{name!r} holds {array.dtype}; expected numbers (keras_gen.data.load reads files)")
+    return array
 
 
 def classes(name: str, array: np.ndarray, required: bool = True) -> np.ndarray | None:
