@@ -1,6 +1,7 @@
 """The values of named tensors are checked here, in numpy alone: of data, of a model's inputs and of a file's."""
 
 import re
+import sys
 import types
 import warnings
 from collections.abc import Mapping
@@ -57,7 +58,16 @@ def check_values(
                 f"{_scaled(low, high, row)}"
             )
         if low >= 0 and high > 0 and warn:
-            warnings.warn(f"{name!r} lies in [0, 1]; the range expected is [-1, 1]: x = x * 2 - 1", stacklevel=5)
+            text = f"{name!r} lies in [0, 1]; the range expected is [-1, 1]: x = x * 2 - 1"
+            warnings.warn(text, stacklevel=_level_of_caller())
+
+
+def _level_of_caller():
+    """Returns the level of the first line that is none of ours, for a warning of the function that asks."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").startswith("keras_gen."):
+        frame, level = frame.f_back, level + 1
+    return level
 
 
 def _scaled(low, high, row):
