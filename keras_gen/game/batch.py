@@ -145,8 +145,12 @@ def check_labels(batch: Mapping[str, Any], model: Any, of: str = "") -> None:
         if count is None or not np.size(value):
             continue
         value = np.asarray(value)
+        if value.dtype.kind not in "iu":
+            broken = value[value != np.floor(value)] if value.dtype.kind == "f" else value[:0]
+            way_out = f"{broken[0]:g} is none" if broken.size else f"{name} = {name}.astype('int32')"
+            raise UsageError(f"{name!r} is {value.dtype}; expected whole numbers: {way_out}")
         low, high = value.min(), value.max()
-        if value.dtype.kind not in "iu" or low < 0 or high >= count:
+        if low < 0 or high >= count:
             row = first_row((value < 0) | (value >= count))
             place = f", first in row {row}{of} (from 0)" if row or of else ""
             raise UsageError(

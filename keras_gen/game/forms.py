@@ -10,9 +10,8 @@ import tensorflow as tf
 
 from keras_gen.errors import UsageError
 from keras_gen.game.batch import check_labels, check_shapes, shown, weightless
-from keras_gen.signatures.classes import names_of, numbered
+from keras_gen.signatures.classes import numbered
 from keras_gen.signatures.kinds import kind_of
-from keras_gen.signatures.law import check_classes, count_of
 from keras_gen.signatures.values import LIMIT, check_values
 
 CLASSES = "expected whole numbers (batch,) or (batch, 1), or one-hot (batch, classes)"
@@ -90,6 +89,8 @@ class Wanted:
             parts = [data]
         weightless(parts)
         x, y = [*parts, None, None][:2]
+        x = x if self.are_rows(x) else _one("x", x)
+        y = _one("y", y, getattr(x, "shape", None))
         named = dict(x) if isinstance(x, Mapping) else {self.names[0]: x}
         if isinstance(y, Mapping):
             return {**named, **y}, None
@@ -184,8 +185,13 @@ class Wanted:
         of = "" if number is None else f" of batch {number}"
         check_values(batch, of, warn=not number)
         check_labels(batch, self, of)
+        rows = len(next(iter(batch.values())))
+        if number is not None and not rows:
+            raise UsageError(
+                f"batch {number} is empty: 0 rows; expected at least 1: leave empty batches out of the data"
+            )
         if number is not None and (number == 0 or self.fewest):
-            self.check_rows(len(next(iter(batch.values()))))
+            self.check_rows(rows)
 
     def direct(self, spec: Any, made: Mapping[str, np.ndarray]) -> bool:
         """Returns whether every tensor of a data set has its final form already, `made` being what is taken of it."""
@@ -201,7 +207,7 @@ class Wanted:
     def surely_right(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns, without a word of Python in training, whether `check` would find nothing wrong in a batch."""
         rows = tf.shape(next(iter(batch.values())))[0]
-        right = rows >= self.fewest
+        right = rows >= max(1, self.fewest)
         for name, value in batch.items():
             right &= tf.shape(value)[0] == rows
             kind = kind_of(name)
@@ -221,46 +227,6 @@ class Wanted:
                 f"a batch of {rows} cannot be split into {self.splits} steps of one player on {self.replicas} "
                 f"replicas; use at least {self.splits * self.replicas}"
             )
-
-
-class Called:
-    """What `call` of a model, and so `predict`, takes: its values are checked as those of data.
-
-    Args:
-        model: a `GenerativeModel`.
-    """
-
-    def __init__(self, model: Any):
-        self.first = "latent" if "latent" in model.accepts() else model.data_names[0]
-        self.shapes = {**model.accepts(), **model.expects()}
-        self.meta: dict[str, str] = {}
-        for signature in model.signatures().values():
-            self.meta |= {key: text for key, text in signature.meta.items() if key not in self.meta}
-
-    def __call__(self, data: Any, number: int | None = None) -> Any:
-        """Returns inputs in the form that the networks see, under their names where they came by name.
-
-        Args:
-            data: one plain array, or named ones.
-            number: of the batch in a stream, from 0.
-
-        Raises:
-            UsageError: images of another range, classes that do not exist, or no rows.
-            DamagedError: NaN or infinity.
-        """
-        named = dict(data) if isinstance(data, Mapping) else {self.first: data}
-        of, found = "" if number is None else f" of batch {number}", {}
-        for name, value in named.items():
-            array, count, shape = as_array(name, value), count_of(self.meta, name), tuple(self.shapes.get(name, ()))
-            if count and len(shape) == 1:
-                array = classes(name, np.asarray(numbered(array, names_of(self.meta, name), name)))
-            found[name] = with_channel(numeric(name, array), shape)
-            if count:
-                check_classes(name, found[name], count)
-            if not np.size(array):
-                raise UsageError(f"{name!r} has shape {np.shape(array)}; expected at least one row")
-        check_values(found, of, warn=not number, meta=self.meta)
-        return found if isinstance(data, Mapping) else found[self.first]
 
 
 def is_array(value: Any) -> bool:
@@ -351,6 +317,20 @@ def _without_channel(shape):
     return shape[:-1] if len(shape) > 1 and shape[-1] == 1 else None
 
 
+def _one(name, value, beside=None):
+    """Returns what alone is in a tuple; rows stay as they are, and so does everything else."""
+    if not isinstance(value, (tuple, list)) or not value:
+        return value
+    inside = all(isinstance(part, Mapping) or getattr(part, "shape", ()) != () for part in value)
+    if not inside or (isinstance(beside, tuple) and beside[:1] == (len(value),)):
+        return value
+    if len(value) > 1:
+        raise UsageError(
+            f"{name} holds {len(value)} arrays; expected one, or a dict of named arrays in place of (x, y)"
+        )
+    return value[0]
+
+
 def _shape_of(value):
     try:
         return tuple(np.shape(value))
@@ -367,6 +347,10 @@ def _depth(value):
 
 def _blank(name, spec, want):
     """Returns an array without rows of a tensor's type; sizes that are not known are those expected."""
+    if not isinstance(spec, tf.TypeSpec):
+        raise UsageError(
+            f"{name!r} is a {type(spec).__name__} of tensors; expected one, with a name for each in a dict"
+        )
     if not isinstance(spec, tf.TensorSpec):
         raise UsageError(f"{name!r} is {type(spec).__name__}; expected a dense one: .to_tensor(), tf.sparse.to_dense")
     want = tuple(want or (None,))
@@ -377,4 +361,5 @@ def _blank(name, spec, want):
     else:
         rest = [*want[1:], *[2] * spec.shape.rank]
         shape = tuple(rest[at] if size is None else size for at, size in enumerate(spec.shape.as_list()[1:]))
-    return np.zeros((0, *(size or 0 for size in shape)), spec.dtype.as_numpy_dtype)
+    dtype = "S1" if spec.dtype == tf.string else spec.dtype.as_numpy_dtype
+    return np.zeros((0, *(size or 0 for size in shape)), dtype)

@@ -10,7 +10,8 @@ import tensorflow as tf
 
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.game import intake
-from keras_gen.game.forms import Called, Wanted
+from keras_gen.game.called import Called
+from keras_gen.game.forms import Wanted
 
 
 def refuse_callbacks(callbacks: Any, players: Any) -> None:

@@ -15,7 +15,8 @@ import tensorflow as tf
 from keras_gen.data.examples import Examples, Share, served_scaled
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.game.batch import tell_unseen
-from keras_gen.game.forms import Called, Wanted, is_array
+from keras_gen.game.called import Called
+from keras_gen.game.forms import Wanted, is_array
 
 BATCH_SIZE = 32  # as Keras
 ENDLESS = 2**40  # batches: a `range` without end, too
@@ -243,7 +244,7 @@ class _Look:
     """Brings a batch of a stream to its form, and checks it: also in a process of its own."""
 
     def __init__(self, wanted, found):
-        self.wanted, self.found = wanted, found
+        self.wanted, self.found, self.names = wanted, found, None
 
     def __call__(self, number, batch):
         return _noted(self.found, self.taken, batch, int(number))
@@ -251,6 +252,10 @@ class _Look:
     def taken(self, batch, number):
         batch = self.wanted.take(batch, keep=True)
         self.wanted.check(batch, number)
+        self.names = self.names or tuple(batch)
+        if set(batch) != set(self.names):
+            here, before = (" and ".join(map(repr, names)) for names in (batch, self.names))
+            raise UsageError(f"batch {number} holds {here}, and the first {before}; expected the same in every batch")
         return batch
 
 
