@@ -19,8 +19,8 @@ from numpy.typing import ArrayLike
 
 from keras_gen import latent
 from keras_gen.errors import DamagedError, UsageError
-from keras_gen.game.batch import check_values
 from keras_gen.signatures.exported import Exported, open_file
+from keras_gen.signatures.values import check_values
 
 MAGIC, VERSION = b"KGIC", 1
 # Magic, version, digest of the model, dtype of the code, step, smallest number, bits of a number, coder, dimensions.

@@ -128,7 +128,7 @@ class GANHealth(EverySteps):
         try:
             batch = self._batch()
             with model.without_averages(), tf.GradientTape() as tape:
-                loss = player.total(player.loss(batch, False))
+                loss = player.total(player.losses(batch, False))
             gradients = tape.gradient(loss, player.variables)
         finally:
             generator.state.assign(state)

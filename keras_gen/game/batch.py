@@ -8,10 +8,9 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.errors import DamagedError, UsageError
+from keras_gen.errors import UsageError
 from keras_gen.signatures.kinds import kind_of
-
-LIMIT = 1.001  # of images in [-1, 1], which may be rounded
+from keras_gen.signatures.values import first_row
 
 
 class Batch(dict):
@@ -129,49 +128,6 @@ def _way_out(name, have, want):
     return f"resize the data or set image_shape={(*rest, 1)[:3]}"
 
 
-def check_values(batch: Mapping[str, Any], of: str = "", warn: bool = True) -> None:
-    """Looks at arrays: images in [-1, 1], everything finite.
-
-    Args:
-        batch: named arrays. All rows are looked at.
-        of: where the rows are, such as `" of batch 7"`.
-        warn: of images in [0, 1], which are no error.
-
-    Raises:
-        UsageError: images of another range; the message gives the line that scales them.
-        DamagedError: NaN or infinity.
-    """
-    for name, value in batch.items():
-        value = np.asarray(value)
-        value = value.astype(np.float32) if value.dtype.name == "bfloat16" else value
-        if not value.size or value.dtype.kind not in "buif":
-            continue
-        low, high = float(value.min()), float(value.max())  # NaN if there is one
-        if not np.isfinite(low) or not np.isfinite(high):
-            row = _first(~np.isfinite(value))
-            raise DamagedError(f"{name!r} holds NaN or infinity, first in row {row}{of} (from 0); clean the data")
-        if not kind_of(name).picture:
-            continue
-        if value.dtype.kind != "f" or high > LIMIT or low < -LIMIT:
-            row = _first(abs(value) > LIMIT) if value.dtype.kind == "f" else 0
-            place = f", first in row {row}{of} (from 0)" if row or of else ""
-            raise UsageError(
-                f"{name!r} is {value.dtype} from {low:g} to {high:g}{place}; expected float32 in [-1, 1]: "
-                f"{_scaled(low, high, row)}"
-            )
-        if low >= 0 and high > 0 and warn:
-            warnings.warn(f"{name!r} lies in [0, 1]; the range expected is [-1, 1]: x = x * 2 - 1", stacklevel=5)
-
-
-def _scaled(low, high, row):
-    """Returns the line that brings images of a range to [-1, 1]."""
-    if low < 0:
-        return "x = x / abs(x).max()" if not row else "bring all rows to one range"
-    if 128 <= high <= 255:
-        return "x = x.astype('float32') / 127.5 - 1"
-    return f"x = x.astype('float32') / {high / 2:g} - 1, if {high:g} is white"
-
-
 def check_labels(batch: Mapping[str, Any], model: Any, of: str = "") -> None:
     """Compares labels and tokens with the numbers of them that a model was made for: `num_classes`, `vocabulary`.
 
@@ -189,9 +145,13 @@ def check_labels(batch: Mapping[str, Any], model: Any, of: str = "") -> None:
         if count is None or not np.size(value):
             continue
         value = np.asarray(value)
+        if value.dtype.kind not in "iu":
+            broken = value[value != np.floor(value)] if value.dtype.kind == "f" else value[:0]
+            way_out = f"{broken[0]:g} is none" if broken.size else f"{name} = {name}.astype('int32')"
+            raise UsageError(f"{name!r} is {value.dtype}; expected whole numbers: {way_out}")
         low, high = value.min(), value.max()
-        if value.dtype.kind not in "iu" or low < 0 or high >= count:
-            row = _first((value < 0) | (value >= count))
+        if low < 0 or high >= count:
+            row = first_row((value < 0) | (value >= count))
             place = f", first in row {row}{of} (from 0)" if row or of else ""
             raise UsageError(
                 f"{name!r} is {value.dtype} from {low:g} to {high:g}; expected whole numbers from 0 to "
@@ -215,11 +175,6 @@ def tell_unseen(labels: np.ndarray, count: int, names: Sequence[str] = (), stack
         of = f"class {text}" if len(unseen) == 1 else f"{len(unseen)} of {count} classes: {text}{more}"
         message = f"'label' has no row of {of}; samples of what was never seen mean nothing"
         warnings.warn(message, stacklevel=stacklevel)
-
-
-def _first(broken):
-    """Returns the first row of (n, ...) that holds a true value, or 0."""
-    return int(np.argmax(broken.reshape(len(broken), -1).any(axis=1)))
 
 
 def shown(shape: Sequence[int | None]) -> str:

@@ -9,9 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen.errors import UsageError
-from keras_gen.game.batch import LIMIT, check_labels, check_shapes, check_values, shown, weightless
+from keras_gen.game.batch import check_labels, check_shapes, shown, weightless
 from keras_gen.signatures.classes import numbered
 from keras_gen.signatures.kinds import kind_of
+from keras_gen.signatures.values import LIMIT, check_values
 
 CLASSES = "expected whole numbers (batch,) or (batch, 1), or one-hot (batch, classes)"
 
@@ -88,6 +89,8 @@ class Wanted:
             parts = [data]
         weightless(parts)
         x, y = [*parts, None, None][:2]
+        x = x if self.are_rows(x) else _one("x", x)
+        y = _one("y", y, getattr(x, "shape", None))
         named = dict(x) if isinstance(x, Mapping) else {self.names[0]: x}
         if isinstance(y, Mapping):
             return {**named, **y}, None
@@ -120,8 +123,8 @@ class Wanted:
             names = self.class_names.get(name) if name in self.must else None
             array = np.asarray(numbered(array, names, name)) if names else array
             array = classes(name, array, name in self.must)
-        elif array.dtype.kind not in "buif" and array.dtype.name != "bfloat16":
-            raise UsageError(f"{name!r} holds {array.dtype}; expected numbers (keras_gen.data.load reads files)")
+        else:
+            array = numeric(name, array)
         if array is not None:  # names of classes that nothing reads
             batch[name] = with_channel(array, want)
 
@@ -182,8 +185,13 @@ class Wanted:
         of = "" if number is None else f" of batch {number}"
         check_values(batch, of, warn=not number)
         check_labels(batch, self, of)
+        rows = len(next(iter(batch.values())))
+        if number is not None and not rows:
+            raise UsageError(
+                f"batch {number} is empty: 0 rows; expected at least 1: leave empty batches out of the data"
+            )
         if number is not None and (number == 0 or self.fewest):
-            self.check_rows(len(next(iter(batch.values()))))
+            self.check_rows(rows)
 
     def direct(self, spec: Any, made: Mapping[str, np.ndarray]) -> bool:
         """Returns whether every tensor of a data set has its final form already, `made` being what is taken of it."""
@@ -199,7 +207,7 @@ class Wanted:
     def surely_right(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         """Returns, without a word of Python in training, whether `check` would find nothing wrong in a batch."""
         rows = tf.shape(next(iter(batch.values())))[0]
-        right = rows >= self.fewest
+        right = rows >= max(1, self.fewest)
         for name, value in batch.items():
             right &= tf.shape(value)[0] == rows
             kind = kind_of(name)
@@ -251,6 +259,17 @@ def as_array(name: str, value: Any) -> np.ndarray:
         ) from None
 
 
+def numeric(name: str, array: np.ndarray) -> np.ndarray:
+    """Returns an array if it is of numbers.
+
+    Raises:
+        UsageError: it is of words, or of objects.
+    """
+    if array.dtype.kind not in "buif" and array.dtype.name != "bfloat16":
+        raise UsageError(f"{name!r} holds {array.dtype}; expected numbers (keras_gen.data.load reads files)")
+    return array
+
+
 def classes(name: str, array: np.ndarray, required: bool = True) -> np.ndarray | None:
     """Returns one class a row, whole numbers (n,), of a column, of floats without a fraction, or of one-hot rows.
 
@@ -298,6 +317,20 @@ def _without_channel(shape):
     return shape[:-1] if len(shape) > 1 and shape[-1] == 1 else None
 
 
+def _one(name, value, beside=None):
+    """Returns what alone is in a tuple; rows stay as they are, and so does everything else."""
+    if not isinstance(value, (tuple, list)) or not value:
+        return value
+    inside = all(isinstance(part, Mapping) or getattr(part, "shape", ()) != () for part in value)
+    if not inside or (isinstance(beside, tuple) and beside[:1] == (len(value),)):
+        return value
+    if len(value) > 1:
+        raise UsageError(
+            f"{name} holds {len(value)} arrays; expected one, or a dict of named arrays in place of (x, y)"
+        )
+    return value[0]
+
+
 def _shape_of(value):
     try:
         return tuple(np.shape(value))
@@ -314,6 +347,10 @@ def _depth(value):
 
 def _blank(name, spec, want):
     """Returns an array without rows of a tensor's type; sizes that are not known are those expected."""
+    if not isinstance(spec, tf.TypeSpec):
+        raise UsageError(
+            f"{name!r} is a {type(spec).__name__} of tensors; expected one, with a name for each in a dict"
+        )
     if not isinstance(spec, tf.TensorSpec):
         raise UsageError(f"{name!r} is {type(spec).__name__}; expected a dense one: .to_tensor(), tf.sparse.to_dense")
     want = tuple(want or (None,))
@@ -324,4 +361,5 @@ def _blank(name, spec, want):
     else:
         rest = [*want[1:], *[2] * spec.shape.rank]
         shape = tuple(rest[at] if size is None else size for at, size in enumerate(spec.shape.as_list()[1:]))
-    return np.zeros((0, *(size or 0 for size in shape)), spec.dtype.as_numpy_dtype)
+    dtype = "S1" if spec.dtype == tf.string else spec.dtype.as_numpy_dtype
+    return np.zeros((0, *(size or 0 for size in shape)), dtype)

@@ -10,11 +10,12 @@ import numpy as np
 import tensorflow as tf
 
 from keras_gen.errors import UsageError, near_misses
-from keras_gen.game.batch import check_labels, check_shapes, check_values
-from keras_gen.game.forms import as_array, classes, with_channel
+from keras_gen.game.batch import check_labels, check_shapes
+from keras_gen.game.forms import as_array, classes, numeric, with_channel
 from keras_gen.signatures.classes import Classes, names_of, numbered
 from keras_gen.signatures.draws import sample_inputs
 from keras_gen.signatures.law import check_classes, count_of
+from keras_gen.signatures.values import check_values
 
 
 class Inference:
@@ -80,7 +81,9 @@ class Inference:
             Its outputs by name.
 
         Raises:
-            UsageError: no such signature, or an input that is missing, not known, of another shape, or no class.
+            UsageError: no such signature, or an input that is missing, not known, of another shape or range, or no
+                class.
+            DamagedError: NaN or infinity.
         """
         signatures = self.signatures()
         if name not in signatures:
@@ -90,7 +93,7 @@ class Inference:
         for key, value in inputs.items():
             if count := count_of(meta, key):
                 check_classes(key, _formed(key, value, ()), count)
-        arrays = _rows_for(signatures[name].inputs, name, inputs)
+        arrays = _rows_for(signatures[name].inputs, name, inputs, meta)
         call = self._compiled(name, signatures[name])
         count = len(next(iter(arrays.values())))
         parts = [
@@ -142,8 +145,7 @@ class Inference:
         arrays = {key: known[key] for key in known if key in given and given[key].ndim}
         check_shapes({key: (None, *given[key].shape[1:]) for key in arrays}, arrays)
         specs = {key: tf.TensorSpec(shape, given.get(key, np.float32(0)).dtype) for key, shape in known.items()}
-        batch = _rows_for(specs, "log_prob", given)
-        check_values(batch)
+        batch = _rows_for(specs, "log_prob", given, {})
         check_labels(batch, self)
         self.test_seed_generator.state.assign([seed, 0])
         if "log_prob" not in self._compiled_functions:
@@ -175,8 +177,8 @@ def _formed(key, value, shape):
     return classes(key, array) if key == "label" else with_channel(array, tuple(shape))
 
 
-def _rows_for(specs, name, inputs):
-    """Returns the inputs of a function as arrays of its types, with one number of rows."""
+def _rows_for(specs, name, inputs, meta):
+    """Returns the inputs of a function, whose values are checked, as arrays of its types with one number of rows."""
     for key in inputs:
         if key not in specs:
             raise UsageError(f"{name!r} has no input {key!r}; {near_misses(key, specs)}")
@@ -184,11 +186,12 @@ def _rows_for(specs, name, inputs):
     for key, spec in specs.items():
         if key not in inputs:
             raise UsageError(f"{name!r} takes {key!r}, which was not given; expected shape {tuple(spec.shape)}")
-        arrays[key] = _formed(key, inputs[key], spec.shape).astype(spec.dtype.as_numpy_dtype, copy=False)
+        arrays[key] = numeric(key, _formed(key, inputs[key], spec.shape))
     count = max(len(value) for value in arrays.values() if value.ndim) if any(v.ndim for v in arrays.values()) else 0
     for key, spec in specs.items():
         if not arrays[key].ndim and len(spec.shape) == 1:
             arrays[key] = np.repeat(arrays[key], count)
         if len(arrays[key]) != count or not count or not spec.shape.is_compatible_with(arrays[key].shape):
             raise UsageError(f"{key!r} has shape {arrays[key].shape}; {name!r} expects {tuple(spec.shape)}, n not 0")
-    return arrays
+    check_values(arrays, meta=meta)
+    return {key: arrays[key].astype(spec.dtype.as_numpy_dtype, copy=False) for key, spec in specs.items()}

@@ -5,10 +5,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
-from keras_gen.errors import UsageError
+from keras_gen.errors import DamagedError, UsageError
 from keras_gen.game import intake
+from keras_gen.game.called import Called
 from keras_gen.game.forms import Wanted
 
 
@@ -61,17 +63,27 @@ class Inherited:
         wanted.check_rows(len(next(iter(batch.values()))))
         return batch
 
-    def predict(self, x: Any, *args: Any, **kwargs: Any) -> Any:
+    def predict(
+        self,
+        x: Any,
+        batch_size: int | None = None,
+        verbose: Any = "auto",
+        steps: int | None = None,
+        callbacks: Any = None,
+    ) -> Any:
         """Returns what `call` makes of data: images of latents, reconstructions of images; as `keras.Model.predict`.
 
         Raises:
-            UsageError: data that `call` does not take; the message names what to call instead.
+            UsageError: data that `call` does not take, or of another range; the message names what to do instead.
+            DamagedError: NaN in the data.
         """
-        with self._taken("predict", x):
-            return super().predict(x, *args, **kwargs)
+        data, feed = intake.calling(self, x, steps)
+        with self._taken("predict", x), feed.errors():
+            return super().predict(data, batch_size, verbose, steps, callbacks)
 
     def predict_on_batch(self, x: Any) -> Any:
         """Returns what `call` makes of one batch; as `predict`."""
+        x = Called(self)(x)
         with self._taken("predict_on_batch", x):
             return super().predict_on_batch(x)
 
@@ -82,6 +94,8 @@ class Inherited:
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Returns what `call` makes of inputs."""
+        if args and tf.executing_eagerly() and all(isinstance(one, np.ndarray) for one in tf.nest.flatten(args[0])):
+            Called(self)(args[0])
         with self._taken("call", (args, kwargs)):
             return super().__call__(*args, **kwargs)
 
@@ -93,11 +107,12 @@ class Inherited:
     @contextlib.contextmanager
     def _taken(self, method, given):
         """Says in one line that `call` does not take what was given."""
+        ours = (UsageError, DamagedError)
         try:
             yield
         except (ValueError, TypeError, KeyError, AttributeError, tf.errors.OpError) as error:
             # Inside a function that is traced, TensorFlow adds lines to every error: outside it is said.
-            if not tf.executing_eagerly() or (isinstance(error, UsageError) and "\n" not in str(error)):
+            if not tf.executing_eagerly() or (isinstance(error, ours) and "\n" not in str(error)):
                 raise
             spec = getattr(given, "element_spec", None)
             shapes = ", ".join(str(part.shape) for part in tf.nest.flatten(spec or given) if hasattr(part, "shape"))

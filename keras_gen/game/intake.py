@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import tensorflow as tf
 from keras_gen.data.examples import Examples, Share, served_scaled
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.game.batch import tell_unseen
+from keras_gen.game.called import Called
 from keras_gen.game.forms import Wanted, is_array
 
 BATCH_SIZE = 32  # as Keras
@@ -94,7 +96,7 @@ def training(model, x, y, batch_size, shuffle, steps_per_epoch) -> Feed:
     examples, serving = _examples(model, wanted, x, y, batch_size, model.order_seed() if shuffle else None)
     if examples is None:
         found: list[Exception] = []
-        data = _checked(model, wanted, x, found, steps_per_epoch, "steps_per_epoch")
+        data = _checked(_Look(wanted, found), x, partial(_checked_dataset, model, wanted), steps_per_epoch)
         return Feed(lambda epoch, step: data, steps_per_epoch, False, found)
     if "label" in wanted.must and wanted.num_classes and _are_arrays(x):  # files have said it
         tell_unseen(examples.arrays["label"], wanted.num_classes, wanted.class_names.get("label", ()), stacklevel=4)
@@ -126,7 +128,8 @@ def evaluation(model, x, y, batch_size, feed, steps=None, word="steps") -> tuple
     wanted = Wanted(model)
     examples, serving = _examples(model, wanted, x, y, batch_size, None)
     if examples is None:
-        return _checked(model, wanted, x, feed.found, steps, word), None
+        look = _Look(wanted, feed.found)
+        return _checked(look, x, partial(_checked_dataset, model, wanted), steps, word), None
     size, replicas = serving["batch_size"], wanted.replicas
     while 0 < len(examples) % size < replicas:  # every row counts, and every replica needs one
         size -= 1
@@ -179,12 +182,43 @@ def _examples(model, wanted, x, y, batch_size, seed):
     return examples, serving
 
 
-def _checked(model, wanted, data, found, steps, word):
+def calling(model: Any, x: Any, steps: int | None) -> tuple[Any, Feed]:
+    """Makes the data of a `predict` ready; the feed holds the errors in the pipeline.
+
+    Args:
+        model: whose `call` is to take them.
+        x: arrays, named or not, or any stream that `fit` takes.
+        steps: of a pass, if given.
+    """
+    feed, called = Feed.empty(), Called(model)
+    if _are_arrays(x):
+        return called(x), feed
+
+    def look(number, batch):
+        return _noted(feed.found, called, batch[0] if isinstance(batch, (tuple, list)) else batch, int(number))
+
+    def of_dataset(data, look):
+        def passed(number, batch):
+            flat = tf.nest.flatten(batch)
+
+            def inspect(number, *flat):
+                look(number, tf.nest.pack_sequence_as(batch, flat))
+                return number
+
+            with tf.control_dependencies([tf.numpy_function(inspect, [number, *flat], number.dtype)]):
+                return tf.nest.map_structure(tf.identity, batch)
+
+        first = data.map(lambda *batch: batch[0])  # of (x, y) the x
+        return first.enumerate().map(passed)
+
+    return _checked(look, x, of_dataset, steps, "steps"), feed
+
+
+def _checked(look, data, of_dataset, steps, word="steps_per_epoch"):
     """Returns data of which every batch is brought to its form and checked on its way: nothing is drawn twice."""
-    look = _Look(wanted, found)
     if isinstance(data, tf.data.Dataset):
         _check_ends(data.cardinality(), steps, word)
-        return _checked_dataset(model, wanted, data, look)
+        return of_dataset(data, look)
     if isinstance(data, keras.utils.PyDataset):
         count = data.num_batches
         _check_ends(tf.data.INFINITE_CARDINALITY if count is None else count, steps, word)
@@ -210,16 +244,28 @@ class _Look:
     """Brings a batch of a stream to its form, and checks it: also in a process of its own."""
 
     def __init__(self, wanted, found):
-        self.wanted, self.found = wanted, found
+        self.wanted, self.found, self.names = wanted, found, None
 
     def __call__(self, number, batch):
-        try:
-            batch = self.wanted.take(batch, keep=True)
-            self.wanted.check(batch, int(number))
-        except (UsageError, DamagedError) as error:
-            self.found.append(error)  # TensorFlow would make another of it
-            raise
+        return _noted(self.found, self.taken, batch, int(number))
+
+    def taken(self, batch, number):
+        batch = self.wanted.take(batch, keep=True)
+        self.wanted.check(batch, number)
+        self.names = self.names or tuple(batch)
+        if set(batch) != set(self.names):
+            here, before = (" and ".join(map(repr, names)) for names in (batch, self.names))
+            raise UsageError(f"batch {number} holds {here}, and the first {before}; expected the same in every batch")
         return batch
+
+
+def _noted(found, check, batch, number):
+    """Returns what a check makes of a batch, and keeps its error: TensorFlow would make another of it."""
+    try:
+        return check(batch, number)
+    except (UsageError, DamagedError) as error:
+        found.append(error)
+        raise
 
 
 def _check_ends(batches, steps, word):

@@ -16,7 +16,7 @@ from keras_gen.game import averages, config
 from keras_gen.game.fit import Fit
 from keras_gen.game.inference import Inference
 from keras_gen.game.inherited import Inherited
-from keras_gen.game.player import Player
+from keras_gen.game.player import ADDS, Player
 from keras_gen.game.player import optimizers as optimizers_of
 from keras_gen.game.step import Step
 from keras_gen.losses import Levels
@@ -143,6 +143,9 @@ class GenerativeModel(Inference, Step, Fit, Inherited, keras.Model):
         shared = _shared(given)
         if shared:
             raise UsageError(f"two injected networks share {shared}, which no file can hold; give each its own layer")
+        for layer in self._flatten_layers():
+            if getattr(layer, "activity_regularizer", None) is not None:
+                config.refused(f"the layer {layer.name!r} {ADDS}")
         for name in self.averaged if self.ema is not None else ():
             if hasattr(self, name) and not hasattr(self, f"ema_{name}"):
                 setattr(self, f"ema_{name}", averages.twin(getattr(self, name), name))

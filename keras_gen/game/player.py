@@ -10,9 +10,13 @@ import tensorflow as tf
 from keras_gen.errors import UsageError, near_misses
 from keras_gen.game.batch import Batch
 
+ADDS = "adds a loss of its own (add_loss, activity_regularizer), which no player has; regularize its weights instead"
+
 
 class Player(NamedTuple):
     """The networks that one optimizer may move, and the loss that it moves them down.
+
+    The regularizers of its variables, as of `Dense(8, kernel_regularizer="l2")`, are added to its loss.
 
     Args:
         name: `"d"` gives `d_optimizer` and `d_loss`; `""` gives `optimizer` and `loss`.
@@ -38,6 +42,21 @@ class Player(NamedTuple):
     def prefixed(self, word: str) -> str:
         """Returns `d_word`, or `word` for the player without a name."""
         return f"{self.name}_{word}" if self.name else word
+
+    def losses(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+        """Returns the terms of the loss on a batch, and that of the regularizers where there are some.
+
+        Raises:
+            UsageError: a layer adds a loss of its own, which knows neither players nor parts of a batch.
+        """
+        terms = self.loss(batch, training)
+        for layer in (layer for network in self.networks for layer in network._flatten_layers()):
+            if layer._losses:
+                raise UsageError(f"the layer {layer.name!r} {ADDS}")
+        kept = [variable.regularizer(variable) for variable in self.variables if variable.regularizer is not None]
+        if not kept:
+            return terms
+        return {**terms, "regularization": tf.add_n([tf.cast(value, tf.float32) for value in kept])}
 
     def total(self, terms: Mapping[str, Any]) -> Any:
         """Returns the weighted sum of terms of the loss."""

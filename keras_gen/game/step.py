@@ -30,7 +30,7 @@ class Step:
         batch = self._batch(data)
         with tf.control_dependencies(tf.nest.flatten(dict(batch))):
             share = _share(batch)
-            self._record([(player, player.loss(batch, False), share) for player in self.players()], batch)
+            self._record([(player, player.losses(batch, False), share) for player in self.players()], batch)
             return self._logs()
 
     def _batch(self, data):
@@ -81,7 +81,7 @@ class Step:
                 part.update({name: tf.identity(value) for name, value in part.items()} if parts > 1 else {})
             weight = _fraction(part, batch, parts) if parts > 1 else 1.0
             with tf.GradientTape(persistent=len(players) > 1) as tape:
-                found = [player.loss(part, True) for player in players]
+                found = [player.losses(part, True) for player in players]
                 losses = [self._scaled(player, f, share * weight) for player, f in zip(players, found, strict=True)]
             for number, (player, loss) in enumerate(zip(players, losses, strict=True)):
                 gradients[number] = _added(gradients[number], tape.gradient(loss, player.variables))

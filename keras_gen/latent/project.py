@@ -11,6 +11,7 @@ from keras_gen.latent.moves import at_least
 from keras_gen.latent.sources import FILES, called, decoder, output_of
 from keras_gen.signatures.exported import Exported
 from keras_gen.signatures.law import UNIFORM
+from keras_gen.signatures.values import check_values
 
 
 class Projection(NamedTuple):
@@ -54,7 +55,8 @@ def project(
         name: of the input that is sought.
 
     Raises:
-        UsageError: an exported file, or images of another shape.
+        UsageError: an exported file, or images of another shape or range.
+        DamagedError: NaN in the images.
 
     Reference:
         Creswell and Bharath, "Inverting the Generator of a Generative Adversarial Network", 2016, arXiv:1611.05644;
@@ -63,10 +65,12 @@ def project(
     if isinstance(model, Exported) or (isinstance(model, (str, Path)) and Path(model).suffix in FILES):
         raise UsageError(f"{called(model)} has no gradients to project with; give the run or its .keras file")
     decode = decoder(model, name)
-    images = np.asarray(images, np.float32)
+    images = np.asarray(images)
     shape = decode(np.zeros((1, decode.dim), np.float32)).shape[1:]
     if images.ndim != 1 + len(shape) or images.shape[1:] != shape or not len(images):
         raise UsageError(f"images have shape {images.shape}; expected {('n', *shape)}")
+    check_values({"image": images}, meta=decode.function.meta)
+    images = images.astype(np.float32)
     at_least("steps", steps), at_least("starts", starts), at_least("batch_size", batch_size)
     recorded = np.unique(np.rint(np.geomspace(1, steps + 1, at_least("record", record, 2))) - 1)
     # Every image begins with the same draws, so that neither its place nor the batch changes what it finds.

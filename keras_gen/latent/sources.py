@@ -14,6 +14,7 @@ from keras_gen.signatures import draws
 from keras_gen.signatures.classes import names_of, numbered
 from keras_gen.signatures.exported import Exported, open_file
 from keras_gen.signatures.law import law_of
+from keras_gen.signatures.values import check_values
 
 FILES = (".onnx", ".tflite")
 
@@ -98,7 +99,7 @@ class Encoder:
         Returns:
             float32 latents (n, d): the means of a stochastic encoder.
         """
-        images = np.asarray(images, np.float32)
+        images = np.asarray(images)
         want = self.function.shapes["image"]
         if images.ndim != len(want) or any(a not in (None, b) for a, b in zip(want[1:], images.shape[1:], strict=True)):
             raise UsageError(f"images have shape {images.shape}; expected {('n', *want[1:])}")
@@ -294,6 +295,8 @@ def _siblings(functions):
 
 def _batched(function, inputs, batch_size, outputs=("image",)):
     count = len(next(iter(inputs.values())))
+    check_values(inputs, meta=function.meta)
+    inputs = {key: value.astype(np.float32) if key in function.floats else value for key, value in inputs.items()}
     parts = [
         output_of(function, function.run({key: value[at : at + batch_size] for key, value in inputs.items()}), outputs)
         for at in range(0, count, at_least("batch_size", batch_size))

@@ -234,3 +234,32 @@ def check_fit(discriminator: keras.Model, image: Any) -> None:
         )
     if input_names(discriminator) is None:
         discriminator(image)
+
+
+BOUNDED = ("sigmoid", "hardsigmoid", "logsigmoid", "softmax", "logsoftmax", "tanh", "hardtanh", "relu", "relu6")
+_SHAPING = (layers.Reshape, layers.Flatten, layers.Dropout)
+
+
+def final_activation(net: Any) -> str | None:
+    """Returns which of the activations `BOUNDED` a network ends in, if it is one: then it gives no logits."""
+    if not getattr(net, "outputs", None):  # a subclass of `keras.Model` does not tell what comes last
+        return None
+    tensor = net.outputs[0]
+    while True:
+        made = tensor._keras_history.operation
+        if isinstance(made, keras.Model):
+            return final_activation(made)
+        name = getattr(getattr(made, "activation", None), "__name__", type(made).__name__)
+        name = name.replace("_", "").lower()
+        if name in BOUNDED:
+            return name
+        linear = isinstance(made, layers.Activation) or isinstance(made, _SHAPING)
+        if not linear or not isinstance(made.input, keras.KerasTensor):
+            return None
+        tensor = made.input
+
+
+def columns(net: Any, image: Any) -> tuple[int | None, ...]:
+    """Returns the shape of a network's output, batch first, for one image (1, H, W, C) where it does not tell."""
+    outputs = getattr(net, "outputs", None)
+    return tuple(outputs[0].shape) if outputs else tuple(net(image).shape)

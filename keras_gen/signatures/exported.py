@@ -15,6 +15,7 @@ from keras_gen.files import writing
 from keras_gen.signatures import draws
 from keras_gen.signatures.classes import Classes, names_of, numbered
 from keras_gen.signatures.law import check_classes, count_of
+from keras_gen.signatures.values import check_values
 
 Tensors = dict[str, np.ndarray]
 Specs = dict[str, tuple[tuple[int | None, ...], np.dtype]]
@@ -96,8 +97,8 @@ class Exported:
             Output name to array.
 
         Raises:
-            UsageError: an input is missing, not known, of another shape or type, or a class that there is not.
-            DamagedError: the runtime cannot run the file.
+            UsageError: an input is missing, not known, of another shape, type or range, or a class that there is not.
+            DamagedError: the runtime cannot run the file, or an input holds NaN.
         """
         graph = self._graph(signature)
         for name, (_, dtype) in graph.inputs.items():
@@ -105,10 +106,11 @@ class Exported:
             if count and name in inputs:
                 inputs[name] = numbered(inputs[name], names_of(graph.meta, name), name)
                 check_classes(name, inputs[name], count)
+        check_values({name: value for name, value in inputs.items() if name in graph.inputs}, meta=graph.meta)
         return self.unchecked(signature, **inputs)
 
     def unchecked(self, signature: str, **inputs: Any) -> Tensors:
-        """Runs a signature as `run`, and as any other program would: classes that do not exist are not refused.
+        """Runs a signature as `run`, and as any other program would: nothing of their values is refused.
 
         Args:
             signature: one of `signatures`.

@@ -41,7 +41,7 @@ def two_outputs(generator, as_dict=False):
         (lambda g, d: (two_outputs(g, True), d), "the generator's outputs are 2, dict; expected one tensor"),
         (lambda g, d: (g, two_outputs(d)), "the discriminator gives 2 outputs; expected one tensor"),
         (lambda g, d: (keras.Sequential([g, keras.layers.Flatten()]), d), r"of shape \(1, 64\); expected one tensor"),
-        (lambda g, d: (d, g), "takes 'image', which is not among latent"),
+        (lambda g, d: (d, g), "takes 'image' and not 'latent'"),
         (lambda g, d: (keras.Sequential(d.layers), g), "the generator cannot take latent"),
     ],
     ids=["list", "dict", "logits", "flat", "swapped", "swapped plain"],

@@ -258,6 +258,7 @@ class Conditional:
             "code": tf.TensorSpec((None, 1), tf.float32),
         }
         meta = {"sample": "image", "latent.law": "normal", "label.law": "classes 5", "code.law": "uniform"}
+        meta["image.range"] = "[-200, 200]"
         return {"generate": keras_gen.Signature(generate, inputs, None, meta)}
 
 

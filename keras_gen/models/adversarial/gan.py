@@ -14,7 +14,17 @@ from keras_gen.game.model import GenerativeModel
 from keras_gen.game.player import Player
 from keras_gen.losses import ADVERSARIAL, Adversarial, mean
 from keras_gen.networks import adversarial as networks
-from keras_gen.networks.build import DISCRIMINATOR_NORMS, GENERATOR_NORMS, Laws, call, check_fit, input_shape
+from keras_gen.networks.build import (
+    DISCRIMINATOR_NORMS,
+    GENERATOR_NORMS,
+    Laws,
+    call,
+    check_fit,
+    columns,
+    final_activation,
+    input_names,
+    input_shape,
+)
 from keras_gen.ops.augment import KINDS, augment
 from keras_gen.ops.penalties import lazily, r1
 from keras_gen.ops.random import UNTRUNCATED, random_tensor, truncated
@@ -34,7 +44,8 @@ class GAN(GenerativeModel):
     Args:
         generator: a `keras.Model` from `{"latent": (B, latent_dim)}`, or from one plain tensor, to images (B, H, W, C)
             in [-1, 1]. `None` makes one.
-        discriminator: a `keras.Model` from `{"image": (B, H, W, C)}`, or from one plain tensor, to logits (B, 1).
+        discriminator: a `keras.Model` from `{"image": (B, H, W, C)}`, or from one plain tensor, to logits (B, 1): no
+            sigmoid at its end. Both networks have inputs for whatever a subclass shows them, such as `label`.
         latent_dim: number of latent coordinates; read from an injected generator of named inputs, otherwise 100.
         image_shape: (H, W, C) of the networks that are made, 28x28x1 by default; an injected generator tells it.
         architecture: `"mlp"`, `"conv"` (as `DCGAN`) or `"resnet"` (as `SNGAN`), of the networks that are made.
@@ -146,6 +157,8 @@ class GAN(GenerativeModel):
         if generator is None:
             image_shape = tuple(image_shape or (28, 28, 1))
             generator = networks.generator(laws=self.laws(), image_shape=image_shape, norm=norm, **made)
+        else:
+            self._check_inputs("generator", generator, self.laws())
         self.generator = generator
         image = _image(generator, example_of(self.laws()))
         self.image_shape = tuple(image.shape[1:])
@@ -162,12 +175,38 @@ class GAN(GenerativeModel):
                 **made,
                 **self.judged(),
             )
+        else:
+            self._check_inputs("discriminator", discriminator, {"image": None, **self.judged().get("beside", {})})
         self.discriminator = discriminator
         check_fit(discriminator, image)
         outputs = getattr(discriminator, "outputs", None) or [None]
         if len(outputs) > 1 and type(self).logit is GAN.logit:  # a variant may choose among them
             raise UsageError(f"the discriminator gives {len(outputs)} outputs; expected one tensor of logits (B, 1)")
+        self._check_logits(discriminator, image)
         self.build()
+
+    def _check_inputs(self, kind, network, wanted):
+        """Refuses a network of one's own to which an input, such as the label, would never come."""
+        names = input_names(network) or tuple(wanted)[:1]
+        missing = [name for name in wanted if name not in names]
+        if missing:
+            named = ", ".join(f"{name!r}: ..." for name in wanted)
+            refused(
+                f"the {kind} of {type(self).__name__} takes {', '.join(map(repr, names))} and not {missing[0]!r}; "
+                f"give a keras.Model with named inputs: {{{named}}}"
+            )
+
+    def _check_logits(self, discriminator, image):
+        """Refuses a discriminator that gives probabilities, or other columns than the losses read."""
+        extra, shape = self.judged(), columns(discriminator, image)
+        wanted = extra.get("outputs", 1) + extra.get("codes", 0)
+        known = type(self).logit is GAN.logit or wanted > 1  # a variant may choose among columns
+        fits = shape[1:] == (wanted,) if wanted > 1 else shape[1:][-1:] in ((), (1,))  # logits may be of patches
+        if known and not fits:
+            refused(f"the discriminator gives {('B', *shape[1:])}; {type(self).__name__} expects logits (B, {wanted})")
+        end = final_activation(discriminator)
+        if end and not (self.adversarial == "least_squares" and wanted == 1):  # which are of any numbers
+            refused(f"the discriminator ends in {end}; the losses take logits: leave that activation out")
 
     def call(self, inputs, training=False):
         """Maps latents, or the generator's inputs by name, to images."""

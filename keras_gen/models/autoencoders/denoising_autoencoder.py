@@ -11,6 +11,7 @@ from keras_gen import metrics
 from keras_gen.errors import UsageError, choice
 from keras_gen.images import from_uint8
 from keras_gen.models.autoencoders.autoencoder import Autoencoder
+from keras_gen.signatures.signature import Signature
 
 
 @keras.saving.register_keras_serializable("keras_gen")
@@ -85,6 +86,14 @@ class DenoisingAutoencoder(Autoencoder):
             return image + 2.0 * self.amount * keras.random.normal(shape, dtype="float32", seed=seed)
         pixels = tf.concat([shape[:-1], [1]], axis=0)  # all channels of a pixel become black together
         return tf.where(keras.random.uniform(pixels, dtype="float32", seed=seed) < self.amount, -1.0, image)
+
+    def signatures(self) -> dict[str, Signature]:
+        """Returns those of `Autoencoder`; `encode` takes images with the noise of training, six deviations of it."""
+        found = super().signatures()
+        reach = 1 + 12 * self.amount if self.corruption == "gaussian" else 1
+        encode = found["encode"]
+        meta = {**encode.meta, "image.range": f"[-{reach:.6g}, {reach:.6g}]"} if reach > 1 else encode.meta
+        return {**found, "encode": encode._replace(meta=meta)}
 
     def corrupt(self, images: np.ndarray, seed: int = 0) -> np.ndarray:
         """Returns images (n, H, W, C) in [-1, 1] with the corruption of training; noise leads out of the range."""
