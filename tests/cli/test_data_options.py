@@ -96,7 +96,7 @@ def test_names_of_classes_go_into_the_run_and_its_files(letters):
     model = keras_gen.load(letters)
     assert model.class_names == names and model.num_classes == 3
     meta = model.signatures()["generate"].meta
-    assert meta["label.classes"] == "5,7,cat; or dog" and meta["label.law"] == "classes 3"
+    assert meta["label.classes"] == '["5", "7", "cat, or dog"]' and meta["label.law"] == "classes 3"
 
 
 def test_a_class_is_asked_for_by_its_name_and_the_answer_says_both(letters, tmp_path, monkeypatch, capsys):
