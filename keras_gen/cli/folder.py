@@ -170,14 +170,14 @@ def versions() -> dict[str, str]:
 
 
 def compare(
-    card: Mapping[str, Any], identity: Mapping[str, Any], data: str, folder: Path, former: Mapping[str, Any]
+    card: Mapping[str, Any], identity: Mapping[str, Any], data: Any, folder: Path, former: Mapping[str, Any]
 ) -> None:
     """Compares a run with what is asked for now.
 
     Args:
         card: of the run.
         identity: of the job.
-        data: name of the job's data.
+        data: the job's `Examples`.
         folder: of the run.
         former: what arguments were before they had a name, by which a card of then does not call them.
 
@@ -190,11 +190,13 @@ def compare(
     if pairs[0][1] == pairs[0][2]:
         pairs += [(name, olds.get(name), news.get(name)) for name in dict.fromkeys([*news, *olds])]
         pairs += [(name, old.get(name), new.get(name)) for name in dict.fromkeys([*new, *old])]
+        named = (card.get("data") or {}).get("classes")
+        pairs += [("classes", ", ".join(named), ", ".join(data.classes))] if named else []
     for name, before, now in pairs:
         if before == now:
             continue
         if name == "digest":
-            before, now = (card.get("data") or {}).get("name"), data
+            before, now = (card.get("data") or {}).get("name"), data.name
             name = "data" if before != now else "content of the data"
             if before == now:
                 before, now = "another one", "this one"

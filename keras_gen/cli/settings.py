@@ -14,6 +14,7 @@ from keras_gen import registry
 from keras_gen.cli import given
 from keras_gen.data import Examples, examples, texts
 from keras_gen.errors import UsageError, near_misses
+from keras_gen.files import archive
 from keras_gen.files.runs import find_model
 from keras_gen.files.writing import shown
 from keras_gen.game.batch import check_shapes
@@ -53,6 +54,11 @@ def job(options: argparse.Namespace) -> Job:
     chosen = {**before, **usual.get("settings", {}), **given.arguments(options.name, options.settings)}
     data = read(options.split, chosen)
     validation = read("test", chosen) if options.validate else None
+    digest = data.digest  # of the data as they are, whatever a model calls their classes
+    if options.init_from and "class_names" not in chosen and chosen.get("num_classes", True):
+        of, known = f"the run {shown(options.init_from, 40)}", _class_names(options.init_from)
+        data = data.labelled_as(known, of)
+        validation = validation.labelled_as(known, of) if validation is not None else None
     arguments = {**chosen, **_of_text(data)} if data.tokenizer else {**_of_data(cls, data), **chosen}
     if arguments.get("num_classes") != len(data.classes) and "class_names" not in chosen:
         arguments.pop("class_names", None)  # another number of classes was asked for
@@ -63,7 +69,7 @@ def job(options: argparse.Namespace) -> Job:
         "model": options.name,
         "configuration": _configuration(cls, arguments),
         "split": options.split,
-        "digest": data.digest,
+        "digest": digest,
         "seed": options.seed,
         "precision": options.precision,
         "batch_size": batch_size,
@@ -270,6 +276,11 @@ def _loaded(source):
     from keras_gen.files.loading import load
 
     return load(find_model(source))
+
+
+def _class_names(source):
+    """Returns what the model of `--init-from` calls its classes."""
+    return archive.check(find_model(source))["config"].get("class_names") or ()
 
 
 def _networks(model, averages):

@@ -80,7 +80,7 @@ class Training:
         self.job = settings.job(options)
         self.old = folder.card() if options.resume else None
         if self.old:
-            compare(self.old, self.job.identity, self.job.examples.name, folder.path, former(self.job.cls))
+            compare(self.old, self.job.identity, self.job.examples, folder.path, former(self.job.cls))
         self.metrics: dict[str, float] = (self.old or {}).get("metrics", {})
         self.workers.wait()  # everyone has read the card before the chief writes the next
         self.writer: Any = None
@@ -349,7 +349,7 @@ class Training:
                     "images": len(data),
                     **{f"{name}_shape": list(shape[1:]) for name, shape in data.shapes().items() if shape[1:]},
                     "classes": list(data.classes),
-                    "digest": data.digest,
+                    "digest": self.job.identity["digest"],
                 },
                 "identity": self.job.identity,
                 "optimizers": self._optimizers(),

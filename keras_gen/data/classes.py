@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from keras_gen.data.messages import notice, plain
+from keras_gen.errors import UsageError
 
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
@@ -27,6 +28,42 @@ def listed(names: Sequence[str], most: int = 4) -> str:
     """Returns names for a message: of many the first few, and how many more there are."""
     text = ", ".join(repr(plain(name, 20)) for name in names[:most])
     return text if len(names) <= most else f"{text} and {len(names) - most} more"
+
+
+def places(found: Sequence[str], known: Sequence[str], name: str, of: str = "the model") -> list[int]:
+    """Returns where each class of a set stands among those that a model knows: by its name, never by its number.
+
+    Where a set calls its classes by numbers only, and no class is named so, they are the numbers of the known ones,
+    which is said; so are known classes that the set does not hold.
+
+    Args:
+        found: names of the set's classes.
+        known: names of the model's.
+        name: what messages call the set.
+        of: what messages call the model.
+
+    Raises:
+        UsageError: the set holds classes that the model does not know.
+    """
+    name, where = plain(name, 40), {one: index for index, one in enumerate(known)}
+    if len(set(known)) < len(known):
+        raise UsageError(f"{of} has several classes of one name, of {listed(known, 3)}; expected a name for each")
+    numbers = all(one.isdecimal() and int(one) < len(known) for one in found)
+    if numbers and not where.keys() & set(found) and not all(_NUMBER.fullmatch(one) for one in known):
+        placed = [int(one) for one in found]
+        notice(f"{name} names its classes by number only: read as those of {of}, {found[0]} as {known[placed[0]]!r}")
+    else:
+        unknown = [one for one in found if one not in where]
+        if unknown:
+            raise UsageError(
+                f"{name} holds the {'class' if len(unknown) == 1 else 'classes'} {listed(unknown, 2)}, which {of} does "
+                f"not know; it knows {listed(known, 2)}: rename them, or leave their images out"
+            )
+        placed = [where[one] for one in found]
+    missing = [one for index, one in enumerate(known) if index not in set(placed)]
+    if missing:
+        notice(f"{name} holds no image of {len(missing)} of the {len(known)} classes of {of}: {listed(missing, 3)}")
+    return placed
 
 
 def tell_empty(name: str, classes: Sequence[str], label: np.ndarray) -> None:

@@ -1,11 +1,14 @@
 """Batches as a pure function of (seed, step): shuffled anew each epoch, and resumed at any step without replaying."""
 
-from collections.abc import Mapping
+import copy
+import hashlib
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
 
+from keras_gen.data.classes import places
 from keras_gen.errors import UsageError
 from keras_gen.signatures.kinds import kind_of
 
@@ -92,6 +95,26 @@ class Examples:
 
     def __len__(self) -> int:
         return self.count
+
+    def labelled_as(self, names: Sequence[str], of: str = "the model") -> "Examples":
+        """Returns these examples with the labels of a model that knows other classes, or the same in another order.
+
+        Args:
+            names: of the model's classes, in the order of their numbers; where either side has none, nothing changes.
+            of: what messages call the model.
+
+        Raises:
+            UsageError: a class that the model does not know.
+        """
+        names = tuple(names)
+        if not names or not self.classes or self.classes == names or "label" not in self.arrays:
+            return self
+        number = np.array(places(self.classes, names, self.name or "the data", of), np.int32)
+        made = copy.copy(self)
+        made.arrays = {**self.arrays, "label": number[self.arrays["label"]]}
+        made.classes = names
+        made.digest = self.digest and hashlib.sha256(f"{self.digest} {number.tolist()} {names}".encode()).hexdigest()
+        return made
 
     def shapes(self) -> dict[str, tuple[int | None, ...]]:
         """Returns the shapes of what is served, batch first."""

@@ -80,18 +80,26 @@ def _picture(files, split):
 
 def _part(files, split, how):
     """Returns [(class or None, file), ...], the classes of all splits, and what of the files the split is."""
-    where = shown(files.path)
-    listed, loose = _listed(files, how)
-    if not loose and not listed:
+    where, names = shown(files.path), _pictures(files, how)
+    if not names:
         raise DamagedError(f"{where} holds no images; expected {formats.NAMES}, or folders of them")
-    if listed and not loose and all(canonical(name) in tree.SPLITS for name in listed):
-        found = {name: _classed(files, inside, 1) for name, inside in listed.items()}
+    top = _wrapping(files, names, [()])
+    _tell_wrapping(where, top)
+    below = len(top)
+    loose = [name for name in names if len(name.parts) == below + 1]
+    deeper = [name for name in names if len(name.parts) > below + 1]  # in order
+    listed = {one: list(inside) for one, inside in itertools.groupby(deeper, lambda name: name.parts[below])}
+    parts = {} if loose else _splits(files, listed, below)
+    if parts:
+        inner = _wrapping(files, list(itertools.chain(*parts.values())), [(*top, part) for part in parts])
+        _tell_wrapping(f"each split of {where}", inner)
+        found = {name: _classed(files, inside, below + 1 + len(inner)) for name, inside in parts.items()}
         if len({rows[0][0] is None for rows in found.values()}) > 1:
             raise UsageError(f"in {where} some splits have class folders and some have not; give all or none")
-        folders = {name for top in listed for name in files.folders(top)}
+        folders = {name for part in parts for name in files.folders(*top, part, *inner)}
     else:
-        found = {"train": _classed(files, loose + [file for inside in listed.values() for file in inside], 0)}
-        folders = set(files.folders())
+        found = {"train": _classed(files, loose + deeper, below)}
+        folders = set(files.folders(*top))
     part = splits.part(split, found, files.path.name)
     classes = classes_.ordered(name for rows in found.values() for name, _ in rows if name is not None)
     empty = sorted(folders - set(classes)) if classes else []
@@ -100,8 +108,53 @@ def _part(files, split, how):
     return [row for name in part.stored for row in found[name]], classes, part.held
 
 
-def _listed(files, how):
-    """Returns {folder: pictures} of the folders at the top that hold some, and loose pictures."""
+def _wrapping(files, names, tops):
+    """Returns the folders, one in the other, that all pictures below these are in: alone there, they are no class."""
+    depth, found = len(tops[0]), []
+    for folder in os.path.commonprefix([name.parts[depth:-1] for name in names]):
+        here = depth + len(found) + 2
+        alone = all(files.folders(*top, *found) == [folder] for top in tops)
+        if canonical(folder) in tree.SPLITS or (not alone and any(len(name.parts) == here for name in names)):
+            break
+        found.append(folder)
+    return tuple(found)
+
+
+def _tell_wrapping(where, folders):
+    if folders:
+        inside = plain("/".join(folders), 50)
+        notice(f"{where} has all of its images in the folder {inside!r}, which is read in its place and is no class")
+
+
+def _splits(files, listed, below):
+    """Returns those of the folders that are splits; none where they all are classes. Says what is read as what."""
+    where = shown(files.path, 50)
+    parts = {name: inside for name, inside in listed.items() if canonical(name) in tree.SPLITS}
+    others = [name for name in listed if name not in parts]
+    divided = []
+    for name in others:
+        inside = {canonical(file.parts[below + 1]) for file in listed[name] if len(file.parts) > below + 2}
+        divided += [name] if len(inside & set(tree.SPLITS)) > 1 else []
+    if divided:
+        beside = classes_.listed([other for other in listed if other != divided[0]], 2)
+        way_out = (
+            "give that folder" if len(divided) == 1 else f"move classes into splits: train/{plain(divided[0], 20)}"
+        )
+        raise UsageError(f"{where} has splits in {plain(divided[0], 20)!r}, and {beside} beside it; {way_out}")
+    if not parts or not others:
+        return parts
+    deeper = any(len(file.parts) > below + 2 for inside in parts.values() for file in inside)
+    if deeper or len(set(map(canonical, parts))) > 1:
+        left = sum(len(listed[name]) for name in others)
+        notice(f"{where} has {' and '.join(parts)}: left out {left} images in {classes_.listed(others)} beside them")
+        return parts
+    (name,) = parts if len(parts) == 1 else [" and ".join(parts)]
+    notice(f"{where} has {name!r} beside {classes_.listed(others, 2)}: read as classes; splits would be train and test")
+    return {}
+
+
+def _pictures(files, how):
+    """Returns the names of all pictures, in order; says which other files there are."""
     where, every = shown(files.path, 50), files.files()
     with ThreadPoolExecutor(_threads()) as pool, Progress("looking at files", len(every)) as progress:
         found = []
@@ -116,9 +169,7 @@ def _listed(files, how):
     if how.skip_damaged:
         damaged = _all_damaged(files, found)
         found = [name for name in found if name not in damaged]
-    loose = [name for name in found if len(name.parts) == 1]
-    deeper = [name for name in found if len(name.parts) > 1]  # in order
-    return {top: list(inside) for top, inside in itertools.groupby(deeper, lambda name: name.parts[0])}, loose
+    return found
 
 
 def _is_picture(files, name):

@@ -88,7 +88,16 @@ def _names(path, names, occurring, where, required):
             raise DamagedError(
                 f"{where} reaches {highest} and {name!r} names {len(given)}; expected a name for each class"
             )
-        return tuple(given[value] for value in occurring)
+        found = tuple(given[value] for value in occurring)
+        twice = [one for one in found if found.count(one) > 1] if len(set(found)) < len(found) else []
+        if twice:
+            both = [int(value) for value, one in zip(occurring, found, strict=True) if one == twice[0]]
+            told = " and ".join(map(str, both[:4]))
+            raise DamagedError(
+                f"{name!r} in {shown(path, 50)} calls the labels {told} all {plain(twice[0], 20)!r}; "
+                "expected another name for each: rename them, or give them one label"
+            )
+        return found
     return tuple(map(str, occurring))
 
 

@@ -16,7 +16,6 @@ from keras_gen.data.messages import canonical, notice, plain
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.files.writing import shown
 
-_SLACK = 1e-3  # by which a float may leave its range: resampled images do
 _IMAGES = "x|images?|imgs?|pictures?|pixels|data|samples?"
 _TARGETS = "y|labels?|targets?|lbls?"
 _PART = "(train|test|val|valid|validation)(?:ing|set|split)?"
@@ -223,12 +222,13 @@ def _scale(array, train):
         own_low, own_high = _span(array)
         low, high = min(low, own_low), max(high, own_high)
     where = f"{array.name!r} in {shown(array.path, 60)} runs from {low:.4g} to {high:.4g}"
-    if low < -1 - _SLACK or high > (255 + _SLACK if low >= 0 else 1 + _SLACK):
+    positive = ranges.none_below(low, high)
+    if low < -1 - ranges.SLACK or high > (255 + ranges.SLACK if positive else 1 + ranges.SLACK):
         whole = all(bool((chunk == np.floor(chunk)).all()) for chunk in train.chunks())
         way_out = ranges.advice(*ranges.likely(high, low, whole))
         raise DamagedError(f"{where}; expected [-1, 1], [0, 1] or [0, 255], or give {way_out}")
-    factor, offset = (1.0, 0.0) if low < 0 else (2.0, -1.0) if high <= 1 + _SLACK else (2 / 255, -1.0)
-    black, white = (-1, 1) if low < 0 else (0, 1) if high <= 1 + _SLACK else (0, 255)
+    black, white = (-1, 1) if not positive else (0, 1) if high <= 1 + ranges.SLACK else (0, 255)
+    factor, offset = {1: (1.0, 0.0), 0: (2 / white, -1.0)}[-black]
     ranges.tell(f"{array.name!r} in {shown(array.path, 30)}", high, black, white, lowest=low)
 
     def scale(chunk, done):
@@ -257,9 +257,11 @@ def _span(array):
 def _whole_numbers(array, train):
     factor = 1
     if array.dtype.kind == "b" or next(train.chunks()).max() <= 1:  # mostly settled by the first chunk
-        factor = 255 if array.dtype.kind == "b" or max(map(np.max, train.chunks())) == 1 else 1
+        factor = 255 if array.dtype.kind == "b" or _ends(train) == (0, 1) else 1
         if factor == 255 and array.dtype.kind != "b":
             notice(f"{array.name!r} in {shown(array.path)} holds 0 and 1 only: read as black and white")
+    if array.dtype.kind == "b" and not any(chunk.any() for chunk in train.chunks()):
+        ranges.tell(f"{array.name!r} in {shown(array.path, 30)}", 0, 0, 1)
     both = [train] if array.name == train.name else [train, array]
     if factor == 1 and not any(chunk.max(initial=0) >= 128 for one in both for chunk in one.chunks()):
         ends = [_ends(one) for one in both]
@@ -296,7 +298,7 @@ def _of_range(array, range_):
             f"{array.name!r} in {shown(array.path)} is of type {plain(array.dtype, 20)}; expected numbers"
         )
     levels = array.dtype.kind in "bui" and high - low <= 255 and low == int(low)
-    slack = 0 if array.dtype.kind in "bui" else _SLACK * (high - low)
+    slack = 0 if array.dtype.kind in "bui" else ranges.SLACK * (high - low)
 
     def scale(chunk, done):
         good = (chunk >= low - slack) & (chunk <= high + slack)  # NaN is not

@@ -5,6 +5,9 @@ import math
 from keras_gen.data.messages import brief, notice
 from keras_gen.errors import UsageError
 
+SLACK = 1e-3  # by which a float may leave its range: resampled images do
+_SLIGHT = 0.01  # of the highest value: below 0 by less than this, and by SLACK, a float is black
+_NEAR = 0.8  # what images of -1 to 1 reach below 0, all together
 _FAR = 0.5  # of the range assumed: a set whose highest value is below this share of it is not of that range
 
 
@@ -53,11 +56,29 @@ def tell(where: str, highest: float, low: float, high: float, lowest: float = 0.
         lowest: of all its values.
         scalable: another range can be given.
     """
-    reach = max(highest, -lowest) if low < 0 else highest
-    if not 0 < reach < _FAR * high:
+    if highest <= (lowest if low < 0 else low):
+        return notice(f"{where} holds {highest:g} only, in every pixel of every image: is that what you mean?")
+    if low < 0:
+        return _tell_signed(where, lowest, highest)
+    if highest >= _FAR * high:
+        return None
+    way_out = f"if that is white, give {advice(*likely(highest))}"
+    way_out = way_out if scalable else "look at some, or scale them in an .npz file"
+    told = f"its highest value is {highest:.6g}: dark or gray images"
+    return notice(f"{where} is read as {low:g} to {high:g}, and {told}; {way_out}")
+
+
+def _tell_signed(where, lowest, highest):
+    """Says so where values that were taken for -1 to 1, since some are below 0, leave much of it out."""
+    if lowest <= -_NEAR and highest > 0:
         return
-    ends = (-reach, reach) if low < 0 else likely(reach)
-    way_out = f"if that is white, give {advice(*ends)}" if scalable else "look at some, or scale them in an .npz file"
-    notice(
-        f"{where} is read as {low:g} to {high:g}, and its highest value is {reach:.6g}: dark or gray images; {way_out}"
-    )
+    reach = max(highest, -lowest)
+    even = reach < _NEAR and min(highest, -lowest) > _FAR * reach
+    ends = (-reach, reach) if even else (lowest, highest)
+    told = f"runs from {lowest:.3g} to {highest:.3g}: gray images"
+    notice(f"{where} is read as -1 to 1, and {told}; if that is black to white, give {advice(*ends)}")
+
+
+def none_below(low: float, high: float) -> bool:
+    """Returns whether floats have no value below 0 but what resampling and rounding leave there."""
+    return low >= 0 or (low >= -SLACK and -low <= _SLIGHT * high)

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from keras_gen.data.messages import canonical, plain
+from keras_gen.data.messages import plain
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.files import sets
 from keras_gen.files.writing import shown
@@ -81,7 +81,7 @@ class Tree:
 
 
 class Zip(Tree):
-    """A zip: a folder that everything else in it is wrapped in is not one of its names.
+    """A zip.
 
     Args:
         path: of the zip.
@@ -102,10 +102,6 @@ class Zip(Tree):
         self._folders: set[Name] = set()
         for info in self._zip.infolist():
             self._take(info)
-        wrapping = self._wrapping()
-        self._infos = {_below(name, wrapping): info for name, info in self._infos.items()}
-        inside = [one for one in self._folders if one.is_relative_to(wrapping) and one != wrapping]
-        self._folders = {one.relative_to(wrapping) for one in inside}
 
     def _take(self, info):
         text = _decoded(info).replace("\\", "/")
@@ -120,18 +116,6 @@ class Zip(Tree):
             self._folders.add(name)
         else:
             self._infos[name] = info
-
-    def _wrapping(self):
-        """Returns the folders that all pictures are in, but for those of a split: a readme may stand beside."""
-        pictures = [name for name in self._infos if name.suffix.lower() in sets.IMAGES] or list(self._infos)
-        parents = [name.parts[:-1] for name in pictures]
-        shared = os.path.commonprefix(parents) if parents else ()
-        found = []
-        for part in shared:
-            if canonical(part) in SPLITS:
-                break
-            found.append(part)
-        return Name(*found)
 
     def files(self) -> list[Name]:
         """Returns the names of all files in order, but for what systems and drives put beside them."""
@@ -180,10 +164,6 @@ class Zip(Tree):
                 f"{shown(self.path, 40)} of {packed:,} bytes would unpack to {whole:,} bytes {what}; "
                 "if it holds pictures, unpack it and give the folder"
             )
-
-
-def _below(name, wrapping):
-    return name.relative_to(wrapping) if name.is_relative_to(wrapping) else name
 
 
 def opened(path: Path) -> Tree:

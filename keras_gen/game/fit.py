@@ -86,6 +86,7 @@ class Fit:
                 `tf.data.Dataset` of dicts, tensors or tuples, a `keras.utils.PyDataset` or a generator. Arrays are
                 checked whole before the first step, other data batch by batch.
             y: beside arrays, one class a row: (n,), (n, 1) or one-hot. Or what `Autoencoder` is to make of `x`.
+                Classes of `keras_gen.data.load` meet those of `class_names` by name.
             batch_size: examples in a step, for arrays; 32 by default. A model that takes several steps of one player
                 in a round splits them.
             epochs: the epoch to stop after.

@@ -171,6 +171,7 @@ def _examples(model, wanted, x, y, batch_size, seed):
         examples = getattr(x, "examples", None) if isinstance(x, tf.data.Dataset) else None
         if examples is None:
             return None, None
+        examples = examples.labelled_as(wanted.class_names.get("label", ()) if "label" in wanted.must else ())
         serving = x.serving
         wanted.take(wanted.blank(x.element_spec))
         # Images that are held as bytes are served in the range expected.

@@ -58,6 +58,8 @@ def evaluate(model: Any, train: Examples, test: Examples, n: int = 5000, seed: i
     if "image" not in test.arrays:
         protocol = {"data": test.name, "split": "test", "n_real": len(test), "seed": seed, "judges": []}
         return Evaluation(model.measures(train, test, seed), protocol, {})
+    if "label" in model.expects():
+        train, test = (part.labelled_as(model.class_names) for part in (train, test))
     images, labels = _shuffled(test, seed)
     given = _given(model, labels, test.name)
     signatures = model.signatures()

@@ -96,7 +96,7 @@ def test_names_of_classes_go_into_the_run_and_its_files(letters):
     model = keras_gen.load(letters)
     assert model.class_names == names and model.num_classes == 3
     meta = model.signatures()["generate"].meta
-    assert meta["label.classes"] == "5,7,cat; or dog" and meta["label.law"] == "classes 3"
+    assert meta["label.classes"] == '["5", "7", "cat, or dog"]' and meta["label.law"] == "classes 3"
 
 
 def test_a_class_is_asked_for_by_its_name_and_the_answer_says_both(letters, tmp_path, monkeypatch, capsys):
@@ -156,3 +156,31 @@ def test_a_model_has_a_name_for_each_class_or_none():
     with pytest.raises(UsageError, match="holds 1 names, and this model sees no labels"):
         keras_gen.get("dcgan", **small, class_names=["a"])
     assert "label.classes" not in keras_gen.get("cgan", **small, num_classes=3).signatures()["generate"].meta
+
+
+def test_weights_of_another_run_meet_other_data_by_the_names_of_classes(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    image, label = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 3
+    for name, names in (("abc", "abc"), ("cba", "cba"), ("ca", "ca"), ("abd", "abd")):
+        np.savez(name, x_train=image, y_train=label % len(names), class_names=np.array(list(names)))
+    small = ("--set", "hidden=[4]", "--set", "latent_dim=2", "--batch-size", "20", "--steps", "1", "--samples", "1")
+
+    def run(data, *more):
+        return train("--data", f"{data}.npz", "--output", *more, name="conditional_vae", small=small)
+
+    assert run("abc", "one") == 0
+    capsys.readouterr()
+    for name in ("cba", "ca"):
+        assert run(name, name, "--init-from", "one") == 0
+        out, err = capsys.readouterr()
+        assert "classes: 3: a, b, c" in out and ("no image of 1 of the 3 classes of the run one: 'b'" in err) == (
+            name == "ca"
+        )
+    model = keras_gen.load(tmp_path / "ca")
+    assert model.class_names == tuple("abc")
+    assert run("abd", "two", "--init-from", "one") == 2
+    assert_one_line(capsys.readouterr().err, "the class 'd', which the run one does not know")
+    assert run("cba", "two", "--like", "one") == 0  # new weights: the classes are those of the data
+    assert "classes: 3: c, b, a" in capsys.readouterr().out
+    assert run("cba", "one") == 2  # the same pictures and labels, of other names
+    assert_one_line(capsys.readouterr().err, "classes is c, b, a", "has a, b, c")

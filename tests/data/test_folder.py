@@ -1,5 +1,7 @@
 """Folders of images: flat, by class, by split, of any format, and what is wrong with them."""
 
+import re
+import shutil
 import warnings
 
 import numpy as np
@@ -284,3 +286,56 @@ def test_a_picture_and_folders_of_a_few(tmp_path, count, recwarn):
     said = {str(one.message).partition("holds ")[2] for one in recwarn}
     assert said == ({"one image: the train and the test split are the same"} if count == 1 else set())
     assert all(len(examples(tmp_path / "0.png", split)) == 1 for split in ("train", "test", "validation", "all"))
+
+
+# --- folders in folders -----------------------------------------------------------------------------------------------
+
+
+def laid(path, layout, zipped):
+    """Puts four pictures into each of these folders, and returns the folder or a zip of it."""
+    for place, folder in enumerate(layout.split()):
+        for index in range(4):
+            draw(path / "d" / folder / f"{index}.png", (8, 8), (10 * place + index + 180,) * 3)
+    return shutil.make_archive(str(path / "d"), "zip", path / "d") if zipped else path / "d"
+
+
+@pytest.mark.parametrize("zipped", [False, True], ids=["folder", "zip"])
+@pytest.mark.parametrize(
+    ("layout", "classes", "said"),
+    [
+        ("data/a data/b", "ab", ["in the folder 'data'"]),
+        ("x/data/a x/data/b", "ab", ["in the folder 'x/data'"]),
+        ("images", "", ["in the folder 'images'"]),
+        ("data/train/a data/train/b data/test/a", "ab", ["in the folder 'data'"]),
+        ("train/data/a train/data/b test/data/b", "ab", ["each split .* in the folder 'data'"]),
+        ("train/images test/images", "", ["each split .* in the folder 'images'"]),
+        ("train/a test/b", "ab", []),
+        ("train/a train/b test/a docs/x", "ab", ["has test and train: left out 4 images in 'docs' beside"]),
+        ("train test docs other", "", ["has test and train: left out 8 images in 'docs', 'other' beside"]),
+        ("train/a train/b docs", "ab", ["has train: left out 4 images in 'docs' beside"]),
+        ("bus car train", ["bus", "car", "train"], ["has 'train' beside 'bus', 'car': read as classes"]),
+        ("cat/black cat/white dog", ["cat", "dog"], []),
+    ],
+)
+def test_folders_in_folders_are_stepped_into_and_splits_are_found(tmp_path, recwarn, layout, classes, said, zipped):
+    path = laid(tmp_path, layout, zipped)
+    train, test = examples(path), examples(path, "test")
+    assert train.classes == tuple(classes) and ("label" in train.arrays) == bool(classes)
+    if "test" in layout:
+        assert not {"docs", "other"} & set(train.classes)
+        places = [set((one.arrays["image"][:, 0, 0, 0] - 180) // 10) for one in (train, test)]
+        assert [{"test" in layout.split()[place] for place in part} for part in places] == [{False}, {True}]
+    messages = list(dict.fromkeys(str(one.message) for one in recwarn if "no image to train" not in str(one.message)))
+    assert len(messages) == len(said) and all(map(re.search, said, messages)), messages
+
+
+def test_splits_in_one_of_several_folders_are_asked_for(tmp_path):
+    path = laid(tmp_path, "data/train/a data/test/a docs", False)
+    refused(UsageError, "splits in 'data', and 'docs' beside it; give that folder", args=[path])
+    inside = laid(tmp_path / "x", "cat/train cat/test dog/train dog/test", False)
+    refused(UsageError, "splits in 'cat', and 'dog' beside it; move classes into splits: train/cat", args=[inside])
+    draw(laid(tmp_path, "a", False) / "lone.png")
+    shutil.rmtree(path / "data")
+    shutil.rmtree(path / "docs")
+    (path / "a" / "b").mkdir()
+    refused(UsageError, "lone.png beside the class folder a", args=[path])

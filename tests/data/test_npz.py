@@ -188,6 +188,9 @@ def test_one_array_in_an_npy_file(tmp_path, name):
         (np.arange(17, dtype=np.int64), (0, 16)),
         (np.linspace(0, 0.2, 17), (0, 0.2)),
         (np.linspace(-0.1, 0.1, 17), (-0.1, 0.1)),
+        (np.linspace(-0.5, 0.5, 17), (-0.5, 0.5)),
+        (np.linspace(-0.13, 0.87, 17), (-0.13, 0.87)),  # without their mean
+        (np.linspace(-0.05, 0.99, 17), (-0.05, 0.99)),
         (np.linspace(0, 100, 17), (0, 100)),
     ],
 )
@@ -203,12 +206,38 @@ def test_values_far_below_the_range_assumed_are_said_and_scaled_by_a_range(tmp_p
     refused(DamagedError, "range that was given", args=[path], range=(given[0], 0.7 * given[1]))
 
 
-@pytest.mark.parametrize(
-    "array", [RAMP, RAMP / 255, RAMP / 127.5 - 1, RAMP.astype(float), RAMP // 2, np.zeros_like(RAMP)]
-)
+@pytest.mark.parametrize("array", [RAMP, RAMP / 255, RAMP / 127.5 - 1, RAMP.astype(float), RAMP // 2])
 def test_values_of_the_range_assumed_are_not_spoken_of(tmp_path, array, recwarn):
     examples(save(tmp_path / "a.npz", x_train=array + (array.max() == 127)))
     assert not list(recwarn)
+
+
+@pytest.mark.parametrize("value", [0, 0.0, False, -1.0, -0.5])
+def test_images_of_one_value_are_said(tmp_path, value):
+    with pytest.warns(UserWarning, match=f"holds {value:g} only"):
+        examples(save(tmp_path / "a.npz", x_train=np.full((2, 8, 8), value)))
+
+
+def test_values_that_are_all_below_zero_are_said(tmp_path):
+    with pytest.warns(UserWarning, match=r"runs from -1 to 0: .* --range -1,0 "):
+        examples(save(tmp_path / "a.npz", x_train=np.linspace(-1, 0, 64).reshape(1, 8, 8)))
+
+
+@pytest.mark.parametrize("top", [0.9, 1, 200.0, 255.0])
+@pytest.mark.parametrize("below", [1e-3, 1e-4, 1e-7])
+def test_floats_slightly_below_zero_are_black(tmp_path, top, below, recwarn):
+    array = np.linspace(0, top, 64).reshape(1, 8, 8)
+    one, two = (examples(save(tmp_path / f"{by}.npz", x_train=array - by * (array == 0))) for by in (0, below))
+    np.testing.assert_array_equal(one.arrays["image"], two.arrays["image"])
+    assert not list(recwarn)
+
+
+def test_whole_numbers_of_minus_one_and_one_are_not_called_zero_and_one(tmp_path, recwarn):
+    array = np.sign(RAMP.astype(int) - 100)
+    path = save(tmp_path / "a.npz", x_train=array)
+    refused(DamagedError, "holds -1 at", "--range -1,1 ", args=[path])
+    assert not list(recwarn)
+    assert np.unique(examples(path, range=(-1, 1)).arrays["image"]).tolist() == [0, 128, 255]
 
 
 @pytest.mark.parametrize("top, said", [(900, 1023), (4095, 4095), (4096, 16383), (60000, 65535)])
@@ -245,6 +274,10 @@ def test_more_than_eight_bits_are_an_error_that_names_their_range(tmp_path, top,
         ({"x_train": GOOD, "y_train": np.ones((4, 3))}, ["y_train", "one-hot"]),
         ({"x_train": GOOD, "y_train": np.full((4, 2), "a")}, ["y_train", "whole numbers"]),
         ({"x_train": GOOD, "y_train": np.arange(4), "class_names": np.array(["a", "b"])}, ["class_names"]),
+        (
+            {"x_train": GOOD, "y_train": np.arange(4), "class_names": np.array(list("abca"))},
+            ["0 and 3 all 'a'", "name"],
+        ),
         ({"x_train": np.array([[[{}]]], dtype=object)}, ["Python objects"]),
         ({"x_train": GOOD, "y_train": np.array([{}, {}, {}, {}], dtype=object)}, ["y_train", "Python objects"]),
     ],

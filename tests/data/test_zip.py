@@ -79,7 +79,8 @@ def test_what_is_no_picture_is_said(tmp_path):
     path = packed(tmp_path / "a.zip", {**{f"a/{k}": v for k, v in CLASSES.items()}, "README.md": b"x", "a/bird/": b""})
     with pytest.warns(UserWarning) as said:
         assert examples(path).classes == ("cat", "dog")
-    assert "left out 1 file (1 .md)" in str(said[0].message) and "no image in 'bird'" in str(said[1].message)
+    assert "left out 1 file (1 .md)" in str(said[0].message) and "no image in 'bird'" in str(said[2].message)
+    assert "in the folder 'a', which is read in its place" in str(said[1].message)
     refused(DamagedError, "no images", args=[packed(tmp_path / "b.zip", {"a.txt": b"x"})])
     refused(UsageError, "loose image", args=[packed(tmp_path / "c.zip", {**CLASSES, "x.png": png()})])
 

@@ -10,7 +10,8 @@ from tiny import make
 import keras_gen
 from keras_gen import latent
 from keras_gen.errors import UsageError
-from keras_gen.signatures.classes import numbered
+from keras_gen.signatures.classes import indices, names_of, numbered
+from keras_gen.signatures.law import Law, metadata
 
 NAMES = ["cat", "dog", "1"]
 
@@ -18,8 +19,8 @@ BUGS = [
     Bug(
         "numbers-first",
         "signatures/classes.py",
-        "    if text in number:\n        return number[text]\n    if text.isdecimal()",
-        "    if text in number and not text.isdecimal():\n        return number[text]\n    if text.isdecimal()",
+        "    if place is not None:\n        return place\n",
+        "    if place is not None and not text.isdecimal():\n        return place\n",
         ("test_a_name_goes_before_a_number_and_numbers_stay",),
     )
 ]
@@ -37,6 +38,37 @@ def test_a_name_goes_before_a_number_and_numbers_stay():
         numbered(["cat", "dgo"], NAMES)
     with pytest.raises(UsageError, match="have no names"):
         numbered("cat")
+
+
+def test_where_all_names_are_numbers_another_number_is_no_class():
+    names = ["0", "1", "2", "4"]
+    assert numbered("4", names) == 3 and indices("4,0", names) == [3, 0] and numbered(3, names) == 3
+    for call in (lambda: numbered("3", names), lambda: indices("0,3", names), lambda: numbered(["3"], names)):
+        with pytest.raises(UsageError, match="^no class is named '3'; the classes are named 0, 1, 2, 4$"):
+            call()
+    with pytest.raises(UsageError, match="^[^\n]{0,199}998$") as caught:
+        indices("7777", [str(2 * index) for index in range(500)])
+    assert "named 0, 2, 4" in str(caught.value)
+    assert indices("3", ["5", "7", "cat", "dog"]) == [3]  # here a number can be meant
+
+
+@pytest.mark.parametrize(
+    "names",
+    [["cat", "dog"], ["a,b", "c"], ["a;b", "a,b", "a"], ["[a]", "b"], ['["a"]', "b"], [" sp ", "sp", "б,"], ["", "a"]],
+)
+def test_names_come_back_from_metadata_and_can_be_asked_for(names):
+    assert names_of(metadata({"label": Law("classes", len(names), tuple(names))})) == tuple(names)
+    for index, name in enumerate(names):
+        assert numbered(name, names) == index and indices(name, names) == [index]
+        assert indices(f"{name},{names[-1]}", names) == [index, len(names) - 1] or name == "a"
+
+
+def test_names_of_files_of_before_are_read_and_spaces_may_be_left_out():
+    assert names_of({"label.classes": "a;b,c"}) == ("a;b", "c") and names_of({"label.classes": "[a,b"}) == ("[a", "b")
+    assert indices("a,b", ("a;b", "c")) == [0] and indices("c,a,b", ("a;b", "c")) == [1, 0]
+    assert indices("sp, x", [" sp ", "x "]) == [0, 1] and names_of({}) == ()
+    with pytest.raises(UsageError, match="classes 0 and 2 are all named 'a'; expected a name for each"):
+        indices("a", ["a", "b", "a"])
 
 
 @pytest.fixture(scope="module")
