@@ -14,6 +14,7 @@ from keras_gen.game.batch import check_labels, check_shapes, check_values
 from keras_gen.game.forms import as_array, classes, with_channel
 from keras_gen.signatures.draws import sample_inputs
 from keras_gen.signatures.law import check_classes, count_of
+from keras_gen.signatures.signature import translator_of
 
 
 class Inference:
@@ -63,6 +64,32 @@ class Inference:
             )
         shapes = {key: spec.shape.as_list() for key, spec in signature.inputs.items()}
         drawn = sample_inputs(shapes, signature.meta, n, seed, label, **inputs)
+        return self.run(name, batch_size, **drawn)[signature.meta["sample"]]
+
+    def translate(
+        self, images: np.ndarray, to: str | None = None, seed: int = 0, batch_size: int = 16, **inputs: Any
+    ) -> np.ndarray:
+        """Makes images of images, of any height and width that the networks take.
+
+        Args:
+            images: (n, H, W, C) in [-1, 1].
+            to: `"a"` or `"b"`, of a model that translates both ways; by default `"b"`.
+            seed: of whatever else is drawn, such as latents.
+            batch_size: how many are made at once.
+            **inputs: other inputs that are not to be drawn.
+
+        Returns:
+            float32 (n, H', W', C') in [-1, 1].
+
+        Raises:
+            UsageError: a model that makes nothing of images, or no such direction.
+        """
+        name = translator_of({name: one.meta for name, one in self.signatures().items()}, to, type(self).__name__)
+        signature = self.signatures()[name]
+        given = next(key for key in signature.inputs if f"{key}.law" not in signature.meta)
+        shapes = {key: spec.shape.as_list() for key, spec in signature.inputs.items()}
+        images = _formed(given, images, shapes[given])
+        drawn = sample_inputs(shapes, signature.meta, max(1, len(images)), seed, **{given: images}, **inputs)
         return self.run(name, batch_size, **drawn)[signature.meta["sample"]]
 
     def run(self, name: str, batch_size: int = 64, /, **inputs: Any) -> dict[str, np.ndarray]:

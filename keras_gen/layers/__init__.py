@@ -7,6 +7,7 @@ check_backend()
 from keras_gen.layers.attention import CausalSelfAttention, Positions, TransformerBlock
 from keras_gen.layers.codebook import Codebook
 from keras_gen.layers.conditional import ConditionalBatchNormalization
+from keras_gen.layers.instance import InstanceNormalization, ReflectionPadding2D
 from keras_gen.layers.masked import MaskedConv2D
 from keras_gen.layers.minibatch import MinibatchStddev
 from keras_gen.layers.moments import RunningMoments
@@ -18,9 +19,11 @@ __all__ = [
     "Codebook",
     "ConditionalBatchNormalization",
     "DiagonalBiLSTM",
+    "InstanceNormalization",
     "MaskedConv2D",
     "MinibatchStddev",
     "Positions",
+    "ReflectionPadding2D",
     "RowLSTM",
     "RunningMoments",
     "SpectralConv2D",

@@ -49,6 +49,12 @@ OF_MODELS: dict[str, str | None] = {
     "clean_accuracy": "higher",
     "robust_accuracy": "higher",
     "robust_accuracy_search": "higher",
+    "translated_l1": "lower",
+    "translated_psnr": "higher",
+    "l1_of_own": "lower",
+    "median_l1": None,  # baselines: the median training target, and the source as it is
+    "median_psnr": None,
+    "source_l1": None,
     "nats_per_token": "lower",
     "nats_per_character": "lower",
     "bits_per_character": "lower",
