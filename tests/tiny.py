@@ -85,6 +85,7 @@ def small_vae():
         "binarize": "threshold",
         "seed": 5,
         "ema": 0.9,
+        "ema_statistics": "copied",
     }
 
 

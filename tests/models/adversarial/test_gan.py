@@ -32,6 +32,7 @@ ROWS = {
             "r1": 0.5,
             "r1_every": 3,
             "ema": 0.9,
+            "ema_statistics": "copied",
             "seed": 3,
             "name": "mine",
         },

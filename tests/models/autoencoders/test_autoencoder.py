@@ -21,6 +21,7 @@ ROWS = {
             "loss": "cross_entropy",
             "seed": 5,
             "ema": 0.9,
+            "ema_statistics": "copied",
         },
     ),
     "autoencoder-conv": (

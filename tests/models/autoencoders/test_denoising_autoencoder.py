@@ -34,6 +34,7 @@ ROWS = {
             "amount": 0.2,
             "seed": 5,
             "ema": 0.9,
+            "ema_statistics": "copied",
         },
     ),
 }

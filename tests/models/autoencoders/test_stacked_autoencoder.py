@@ -21,6 +21,7 @@ ROWS = {
             "corruption": 0.25,
             "seed": 4,
             "ema": 0.9,
+            "ema_statistics": "copied",
         },
     ),
 }

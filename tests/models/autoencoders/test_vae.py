@@ -23,6 +23,7 @@ ROWS = {
             "binarize": "threshold",
             "seed": 5,
             "ema": 0.9,
+            "ema_statistics": "copied",
         },
     ),
     "vae-conv": (

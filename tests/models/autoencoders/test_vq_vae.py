@@ -28,6 +28,7 @@ ROWS = {
             "revive": 0.1,
             "seed": 6,
             "ema": 0.9,
+            "ema_statistics": "copied",
         },
     ),
 }

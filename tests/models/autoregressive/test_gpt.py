@@ -35,6 +35,7 @@ ROWS = {
             "weight_decay": 0.2,
             "seed": 4,
             "ema": 0.9,
+            "ema_statistics": "copied",
         },
     ),
     "gpt-text": (

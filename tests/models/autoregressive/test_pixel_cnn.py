@@ -37,6 +37,7 @@ ROWS = {
             "class_names": tuple("abcdefghijk"),
             "seed": 4,
             "ema": 0.9,
+            "ema_statistics": "copied",
         },
     ),
     "pixel_cnn-color": (
