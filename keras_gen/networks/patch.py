@@ -1,12 +1,28 @@
 """A discriminator of patches: a map of logits, each of what it sees of the image."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import keras
 from keras import layers
 
+from keras_gen.errors import UsageError, positive
 from keras_gen.layers.instance import InstanceNormalization
 from keras_gen.networks.build import in_float32, network
+
+
+def halvings(sides: Sequence[int], strided: int | None) -> int:
+    """Returns how many layers of stride 2 images of these sides get: what is asked for, or what suits them.
+
+    Raises:
+        UsageError: no logit would be left.
+    """
+    least = min(sides)
+    strided = positive("strided", strided or (3 if least >= 128 else 2 if least >= 32 else 1))
+    if least < 3 * 2**strided:
+        raise UsageError(
+            f"strided is {strided}, and images have {least} pixels on a side; expected at least {3 * 2**strided} pixels"
+        )
+    return strided
 
 
 @network

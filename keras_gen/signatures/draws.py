@@ -20,7 +20,7 @@ def sample_inputs(
     label: int | Sequence[int] | None = None,
     **given: ArrayLike,
 ) -> dict[str, np.ndarray]:
-    """Draws every input of a sampler from one seed, in the order of their names; those without a law are given.
+    """Draws every input of a sampler from one seed, in the order of their names; what has no distribution is given.
 
     Args:
         shapes: input name to shape, batch first (its size is not read).
@@ -60,7 +60,7 @@ def _whole(name, given, shape):
     """Returns what must be given, for no law draws it."""
     if name not in given:
         size = ", ".join("any" if side is None else str(side) for side in shape)
-        raise UsageError(f"{name!r} is drawn by no law, and was not given; give an array of shape ({size})")
+        raise UsageError(f"{name!r} was not given, and no law draws it; give an array ({size}): translate")
     array = np.asarray(given[name])
     fits = array.ndim == len(shape) and all(b in (None, a) for a, b in zip(array.shape[1:], shape[1:], strict=True))
     if not fits or not len(array):
@@ -100,7 +100,7 @@ def example_inputs(
 ) -> dict[str, np.ndarray]:
     """Draws inputs for any signature: from their distributions, and uniformly on [-1, 1] what has none, as images.
 
-    Of sides that may be any, examples of another n have others, and indivisible ones: what a network cuts wrongly shows.
+    Sides that may be any are others for another n, and few numbers divide them: what a network cuts wrongly shows.
 
     Args:
         shapes: as for `sample_inputs`.

@@ -146,12 +146,17 @@ class Exported:
         raise UsageError(f"{_shown(self.path)} holds no sampler, only {', '.join(self.signatures)}; {way_out}")
 
     def sample(
-        self, n: int, seed: int = 0, label: int | Sequence[int] | None = None, batch_size: int = 64, **inputs: ArrayLike
+        self,
+        n: int = 1,
+        seed: int = 0,
+        label: int | Sequence[int] | None = None,
+        batch_size: int = 64,
+        **inputs: ArrayLike,
     ) -> dict[str, np.ndarray]:
         """Draws samples: the same as `model.sample` with the same seed.
 
         Args:
-            n: number of samples.
+            n: number of samples; as many as there are rows of what is given.
             seed: of the inputs, which are drawn for all samples at once: `batch_size` changes nothing.
             label: class of all samples, or one for each; without it the classes in turn.
             batch_size: samples per call of the runtime.
@@ -169,6 +174,7 @@ class Exported:
             raise DamagedError(f"{_shown(self.path)} names the sample {output!r}, which is not an output")
         shapes = {name: shape for name, (shape, _) in graph.inputs.items()}
         inputs = draws.sample_inputs(shapes, graph.meta, n, seed, label, **inputs)
+        n = max(n, *map(len, inputs.values()), 1)
         parts = [
             self.run(signature, **{name: array[start : start + batch_size] for name, array in inputs.items()})[output]
             for start in range(0, n, batch_size)

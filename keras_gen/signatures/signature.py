@@ -31,9 +31,10 @@ class Signature(NamedTuple):
         example: batch size to valid inputs, as a dict of arrays: for parity checks and int8 calibration.
         meta: string to string. `"<input>.law"` says how an input is drawn (`keras_gen.draws`): `"normal"`,
             `"uniform"`, `"classes 10"` or `"constant 1"`. `"sample"` names the output that is a sample; a signature
-            without it is not a sampler, and one with `"given"` makes it of that input, which no law draws. `"<tensor>.range"`, `"<tensor>.layout"` and `"<tensor>.classes"` (names, comma
-            separated) describe tensors. `"<input>.out_of_range"` is `"clamped"` where a class that does not exist is
-            taken for the nearest that does; `sample` and `run` refuse it.
+            without it is not a sampler, and one with `"given"` makes it of that input, which no law draws.
+            `"<tensor>.range"`, `"<tensor>.layout"` and `"<tensor>.classes"` (names, comma separated) describe tensors.
+            `"<input>.out_of_range"` is `"clamped"` where a class that does not exist is taken for the nearest that
+            does; `sample` and `run` refuse it.
         static_batch: the batch dimension is fixed when the file is made (recurrent networks on TFLite).
         atol: largest absolute difference from Keras that an exported file may show.
     """

@@ -33,7 +33,7 @@ class Pix2Pix(GenerativeModel):
         width: channels of the generator's outermost stage, and of the discriminator's first layer.
         levels: halvings in the generator; `None` takes as many as the shorter side has.
         strided: halvings in the discriminator, whose logits see 16, 34 or 70 pixels on a side with 1, 2 or 3; `None`
-            takes 3 from 128 pixels on, 2 from 32, and 1.
+            takes 3 from 128 pixels on, 2 from 32, and 1 from 6.
         dropout: of the generator's innermost stages, in training.
         l1: weight of the mean absolute difference from the target.
         adversarial: `"non_saturating"` or `"least_squares"`.
@@ -78,7 +78,7 @@ class Pix2Pix(GenerativeModel):
         *sides, channels = self.image_shape
         self.source_channels = positive("source_channels", source_channels or channels)
         self.levels = positive("levels", levels or max(1, int(math.log2(min(sides)))))
-        self.strided = positive("strided", strided or (3 if min(sides) >= 128 else 2 if min(sides) >= 32 else 1))
+        self.strided = patch.halvings(sides, strided)
         if not l1 >= 0:
             raise UsageError(f"l1 is {l1}; expected a weight of at least 0")
         if not 0 <= dropout < 1:
@@ -115,10 +115,8 @@ class Pix2Pix(GenerativeModel):
 
     def discriminator_loss(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns half the loss of telling targets from translations, so that it learns no faster than its rival."""
-        real, fake = (
-            self._logits(batch, batch["target"], training),
-            self._logits(batch, self._fake(batch, training), training),
-        )
+        images = batch["target"], self._fake(batch, training)
+        real, fake = (self._logits(batch, image, training) for image in images)
         return {"adversarial": 0.5 * ADVERSARIAL[self.adversarial].discriminator(real, fake)}
 
     def generator_loss(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
