@@ -71,20 +71,25 @@ def evaluated(path: Path, data: str | None, n: int, seed: int, reading: Mapping[
     else:
         size = {"image_size": tuple(model.image_shape[:2]), "channels": model.image_shape[-1]}
         train, test = (sets.examples(data, split, **size, **reading) for split in ("train", "test"))
-    return _with_split(evaluate(model, train, test, n, seed), path.parent, data)
+    return _with_split(evaluate(model, train, test, n, seed), path.parent, data, train.digest, test.digest)
 
 
-def _with_split(found, folder, data):
+def _with_split(found, folder, data, digest, of_test):
     """Notes in the protocol what a run was trained on, where that is not the train split of these data."""
     from keras_gen.data.messages import canonical
 
     try:
-        settings = json.loads((folder / "card.json").read_text(encoding="utf-8"))["settings"]
+        card = json.loads((folder / "card.json").read_text(encoding="utf-8"))
+        settings = card["settings"]
         split = settings["split"] if settings["data"] == data else "train"
     except (OSError, ValueError, KeyError, TypeError):
         return found
-    if canonical(split.partition("[")[0]) != "train" or "+" in split:
+    if canonical(split.partition("[")[0]) != "train" or "+" in split or digest == of_test:  # of one image
         found.protocol["trained_on"] = split
+    elif settings["data"] == data and "[" not in split:
+        trained = (card.get("data") or {}).get("digest")
+        if trained and trained != digest:  # the data, or what is held out of them, were others then
+            found.protocol["trained_on_digest"] = trained
     return found
 
 
@@ -127,6 +132,9 @@ def table(found: Any, width: int | None = None) -> list[str]:
     if "trained_on" in protocol:
         seen = f"the run was trained on the split {protocol['trained_on']!r}, which may hold these images: "
         lines += _folded(seen + "nothing here tells of new ones", width)
+    if "trained_on_digest" in protocol:
+        seen = "the run was trained on another content or part of these data, which may hold these images"
+        lines += _folded(f"{seen}: nothing here tells of new ones", width)
     if not judges and "n_fake" in protocol:
         lines += _folded(f"{n} test images are too few for a judge: samples are not measured", width)
     for judge, block in zip(judges, blocks, strict=True):

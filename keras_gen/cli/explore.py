@@ -301,14 +301,14 @@ def _terms(text):
 
 
 def _data(options, decode, count, least=None):
-    """Returns real images of the model's size: of a folder whose test split is too small, any of its images."""
+    """Returns real images of the model's size: of files whose test split is too small, any of them."""
     from keras_gen.data import examples
 
     height, width, channels = decode(np.zeros((1, decode.dim), np.float32), options.label).shape[1:]
     name, split = options.data or "digits", options.split or "test"
     how = {"image_size": (height, width), "channels": channels, **given.reading(vars(options))}
     found = examples(name, split, **how)
-    if len(found) < count and options.split is None and Path(name).expanduser().is_dir():
+    if len(found) < count and options.split is None and Path(name).expanduser().exists():
         split = "all"
         found = examples(name, split, **how)
     if len(found) < (least or count):

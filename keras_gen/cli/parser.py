@@ -74,12 +74,10 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
 def _train(command) -> None:
     add = command.add_argument
     add("name", metavar="NAME", help=f"the model: {', '.join(names())}")
-    data = (
-        "digits (default), the name of a tensorflow-datasets set, an .npz or .npy file, or a folder of images; of gpt, "
-    )
-    data += "docstrings (default), such a name, a .txt file, several (a.txt,b.txt), or a folder of them"
+    data = "digits (default), the name of a tensorflow-datasets set, an .npz or .npy file, or a folder or zip of "
+    data += "images; of gpt, docstrings (default), such a name, a .txt file, several (a.txt,b.txt), or a folder of them"
     add("--data", metavar="DATA", help=data)
-    add("--split", default="train", metavar="SPLIT", help="part of the data to train on (default: train)")
+    add("--split", default="train", metavar="SPLIT", help="part of the data to train on, or all (default: train)")
     add("--image-size", type=_size, metavar="N|HxW", help="crop and resize the images (default: as they are)")
     add("--channels", type=int, choices=(1, 3), help="1 is gray, 3 is RGB (default: as the data has)")
     _reading(add)
@@ -199,7 +197,7 @@ def _explore(command) -> None:
     terms = "arithmetic: numbers of samples, from 0 in the order of sample; of each group the mean is taken "
     add("--terms", metavar="K,K-K,K+K,K", help=terms + "(default: 0,1,2-3,4,5+6,7,8)")
     add("--data", metavar="DATA", help="project, interpolate: real images, as in train (project's default: digits)")
-    add("--split", metavar="SPLIT", help="part of the data (default: test)")
+    add("--split", metavar="SPLIT", help="part of the data, or all (default: test)")
     _reading(add)
     add("--label", type=_class, metavar="K", help="class of all pictures, by its name or number (default: number 0)")
     add("--input", default="latent", metavar="NAME", help="input of the model that moves (default: latent)")
@@ -210,7 +208,7 @@ def _reading(add, default="") -> None:
     """Adds what is said of the values and the files of data."""
     stored = f"of the stored values, which become black and white, such as 0,16{default or ' (default: by their type)'}"
     add("--range", type=_range, metavar="LOW,HIGH", help=stored)
-    damaged = "leave damaged images of a folder out, and say which"
+    damaged = "leave damaged images of a folder or zip out, and say which"
     add("--skip-damaged", action="store_true", default=None, help=damaged + default)
 
 

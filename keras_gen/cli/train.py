@@ -192,6 +192,8 @@ class Training:
             print(f"the old run is now {shown(aside)}")
 
     def _say_what(self):
+        from keras_gen.data.messages import canonical
+
         job, options = self.job, self.options
         shapes = job.examples.shapes()
         kind = "image" if "image" in shapes else "token"
@@ -207,6 +209,10 @@ class Training:
         print(f"{job.name} with {self.parameters():,} parameters on {shown(job.examples.name)}: {', '.join(parts)}")
         if job.examples.classes:
             print(f"classes: {_listed(job.examples.classes)}")
+        if job.examples.held:
+            print(f"{job.examples.held} more images are held out as the test split; --split all trains on them, too")
+        if job.validation and canonical(options.split) == "all":
+            print("validation is on images that are trained on, too: --split all has them")
         if self.keeper.steps_done or self.stage != self.stages[0]:
             print(f"going on from step {self.keeper.steps_done}" + (f" of {self.stage}" if self.stage else ""))
         print(f"run: {shown(self.folder.path)}", flush=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from keras_gen.data import classes, digits, folder, formats, npz, ranges, resize, store, texts, tfds
+from keras_gen.data import classes, digits, folder, formats, npz, ranges, resize, store, texts, tfds, tree
 from keras_gen.data.examples import Examples
 from keras_gen.data.messages import brief, notice, plain
 from keras_gen.errors import UsageError
@@ -35,10 +35,11 @@ def load(
         name_or_path: `"digits"`, the name of a tensorflow-datasets set (`"mnist"`, `"celeb_a"`, `"mnist:3.*.*"`), an
             `.npz` file with `x_train` (and `y_train`, `x_test`, `y_test`; or `train_images`, `X_train`, `images`,
             `arr_0`, ...), an `.npy` file, a folder of images (png, jpeg, gif, webp, bmp, tiff, ppm, avif, by their
-            content), or one image. Or text: a `.txt` file, a list or a folder of them, `"docstrings"`, or a
-            tensorflow-datasets set of text and no images.
-        split: `"train"`, `"validation"` or `"test"`; a folder also takes `"all"`, a tensorflow-datasets set slices
-            (`"train[:10%]"`).
+            content), a zip of such a folder, or one image. Or text: a `.txt` file, a list or a folder of them,
+            `"docstrings"`, or a tensorflow-datasets set of text and no images.
+        split: `"train"`, `"validation"` or `"test"`, or `"all"`: every example; a tensorflow-datasets set also takes
+            slices (`"train[:10%]"`). Where a set has no test split, a tenth is held out as one: at random, of each
+            class its share, and always the same; of text the last tenth.
         batch_size: images in a batch.
         seed: of the order, when shuffled.
         image_size: side, or (height, width), in pixels: the center of each image is cropped to that aspect ratio and
@@ -46,7 +47,7 @@ def load(
         channels: 1 (grey) or 3 (RGB); None keeps the data's own.
         range: (lowest, highest) of the stored values of images, which become black and white; None leaves it to their
             type and values. Of files and folders.
-        skip_damaged: leave damaged files of a folder out, and say which, where they are an error otherwise.
+        skip_damaged: leave damaged files of a folder or a zip out, and say which, where they are an error otherwise.
         shuffle: whether to shuffle; by default the train split only.
         drop_remainder: leave out the last batch when it is not full.
         length: of text, tokens in a row.
@@ -117,6 +118,7 @@ def examples(
     if how.range and "range" not in source.key:
         raise UsageError(f"range {how.range} was given, and {brief(source.name)} holds 0 to 255; leave it out")
     found = store.gather(source)
+    found.held = source.held
     if "label" in found.arrays and split.startswith("train"):
         classes.tell_empty(found.name, found.classes, found.arrays["label"])
     return found
@@ -141,13 +143,13 @@ def _source(name_or_path, split, size, channels, how) -> resize.Source:
             if (path / "dataset_info.json").is_file():
                 return tfds.source_in(path, split, size, channels)
             return folder.source(path, split, size, channels, how)
-        if path.is_file() and (formats.format_of(path) or formats.claims(path)):
+        if path.is_file() and (_is_picture(path) or tree.is_zip(path)):
             return folder.source(path, split, size, channels, how)
         if path.exists():
             return npz.source(path, split, size, channels, how.range)
     except OSError as error:
         raise UsageError(
-            f"cannot read {shown(path)}: {plain(error.strerror, 40)}; expected an .npz or a folder"
+            f"cannot read {shown(path)}: {plain(error.strerror, 40)}; expected an .npz, a zip or a folder"
         ) from error
     if not isinstance(name_or_path, str) or path.suffix in (".npz", ".npy") or not sets.NAME.fullmatch(text):
         raise sets.missing(path)
@@ -156,3 +158,8 @@ def _source(name_or_path, split, size, channels, how) -> resize.Source:
     if not bare:
         raise sets.missing(path)
     raise sets.unknown(text)
+
+
+def _is_picture(path):
+    with open(path, "rb") as file:
+        return formats.format_of(file.read(formats.HEAD), path.suffix) or formats.claims(path)

@@ -14,7 +14,8 @@ def source(split: str, size: tuple[int, int] | None, channels: int | None) -> re
     from sklearn.datasets import load_digits
 
     digits = load_digits()
-    rows = {"train": slice(0, _TRAIN), "test": slice(_TRAIN, None)}[choose_split(split, ["train", "test"], NAME)]
+    every = {"train": slice(0, _TRAIN), "test": slice(_TRAIN, None), "all": slice(0, None)}
+    rows = every[choose_split(split, every, NAME)]
     image = np.round(digits.images[rows, ..., None] * (255 / 16)).astype(np.uint8)
     label = digits.target[rows].astype(np.int32)
 
@@ -22,5 +23,5 @@ def source(split: str, size: tuple[int, int] | None, channels: int | None) -> re
         yield {"image": resize.fit(image, size, channels), "label": label}
 
     shape = resize.final_shape(image.shape[1:], size, channels)
-    key = {"source": NAME, "split": rows.start, "size": size, "channels": channels}
+    key = {"source": NAME, "split": rows.start, "end": rows.stop, "size": size, "channels": channels}
     return resize.Source(NAME, tuple(map(str, digits.target_names)), len(image), shape, np.uint8, chunks, key)

@@ -74,6 +74,7 @@ class Examples:
     """
 
     tokenizer: Any = None  # that made the tokens, where there are some
+    held = 0  # examples that are held out of these as the test split, since the set has none
 
     def __init__(
         self, arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] = (), name: str = "", digest: str = ""

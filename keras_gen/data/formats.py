@@ -4,26 +4,26 @@ import collections
 import re
 import struct
 from collections.abc import Iterable
-from pathlib import Path
+from pathlib import PurePath
 from typing import BinaryIO
 
 from keras_gen.files.sets import IMAGES
 
 FORMATS = ("PNG", "JPEG", "MPO", "GIF", "WEBP", "BMP", "TIFF", "PPM", "AVIF")  # as Pillow calls them
 NAMES = "png, jpeg, gif, webp, bmp, tiff, ppm, avif"  # in messages
-_HEAD = 512  # bytes
+HEAD = 512  # bytes of a file that tell its format
 _BITMAP_HEADERS = (12, 40, 52, 56, 64, 108, 124)  # sizes, which tell a bitmap from a text that begins with BM
 _PORTABLE = re.compile(rb"P[1-6]\s+(#[^\n]*\n\s*)*\d+\s+(#[^\n]*\n\s*)*\d+\s")
 # Cameras' raw files are TIFF by their first bytes; the picture that Pillow finds in them is a thumbnail.
 _RAW = frozenset(".nef .nrw .dng .arw .sr2 .srf .srw .cr2 .pef .3fr .fff .iiq .erf .kdc .dcr .mef .mos .gpr".split())
 
 
-def claims(path: Path) -> bool:
+def claims(name: PurePath) -> bool:
     """Tells whether a file's ending says that it is a picture."""
-    return path.suffix.lower() in IMAGES
+    return name.suffix.lower() in IMAGES
 
 
-def counted(files: Iterable[Path]) -> str:
+def counted(files: Iterable[PurePath]) -> str:
     """Returns how many files there are, and of which kinds: `3 files (2 .txt, 1 .csv)`."""
     kinds = collections.Counter(file.suffix.lower()[:12] or "without an ending" for file in files)
     listed = ", ".join(f"{count} {name}" for name, count in kinds.most_common(4))
@@ -31,22 +31,14 @@ def counted(files: Iterable[Path]) -> str:
     return f"{kinds.total()} {'file' if kinds.total() == 1 else 'files'} ({listed}{more})"
 
 
-def format_of(path: Path) -> str | None:
-    """Returns the format of a picture by the content of its file, or None where it is none of the list.
-
-    Raises:
-        OSError: the file cannot be read.
-    """
-    with open(path, "rb") as file:
-        head = file.read(_HEAD)
+def format_of(head: bytes, ending: str = "") -> str | None:
+    """Returns the format of a picture by the first bytes of its file, or None where it is none of the list."""
     found = _by_bytes(head)
-    return None if found == "TIFF" and path.suffix.lower() in _RAW else found
+    return None if found == "TIFF" and ending.lower() in _RAW else found
 
 
-def foreign(path: Path) -> str | None:
+def foreign(head: bytes) -> str | None:
     """Returns the name of a picture format that phones write and that is not on the list, or None."""
-    with open(path, "rb") as file:
-        head = file.read(_HEAD)
     if head[4:8] == b"ftyp" and head[8:12] in (b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"):
         return "HEIC"
     return "JPEG XL" if head.startswith((b"\xff\x0a", b"\0\0\0\x0cJXL ")) else None

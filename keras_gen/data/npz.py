@@ -10,9 +10,9 @@ from typing import NamedTuple
 import numpy as np
 
 from keras_gen.data import labels as labels_
-from keras_gen.data import ranges, resize
+from keras_gen.data import ranges, resize, splits
 from keras_gen.data.arrays import Array, is_plain, readable
-from keras_gen.data.messages import canonical, choose_split, notice, plain
+from keras_gen.data.messages import canonical, notice, plain
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.files.writing import shown
 
@@ -50,31 +50,69 @@ def source(
         DamagedError: the file or its values cannot be used.
     """
     layout = _layout(path)
-    split = choose_split(split, layout.images, path.name)
-    array = Array(path, layout.images[split])
-    count, shape = _image_shape(array)
-    first = next((name for other, name in layout.images.items() if canonical(other) == "train"), array.name)
+    part = splits.part(split, layout.images, path.name)
+    arrays = [Array(path, layout.images[name]) for name in part.stored]
+    counts, shape = _image_shapes(arrays)
+    first = next((name for other, name in layout.images.items() if canonical(other) == "train"), arrays[0].name)
     train = Array(path, first)
-    train = train if train.nbytes and train.dtype.kind == array.dtype.kind else array
-    scale, dtype = _scale(array, train) if range_ is None else _of_range(array, range_)
-    labels, classes, key_of_classes = labels_.read(path, *layout, split, count)
+    found = []
+    for array in arrays:
+        alike = train if train.nbytes and train.dtype.kind == array.dtype.kind else array
+        found.append(_scale(array, alike) if range_ is None else _of_range(array, range_))
+    if len({dtype for _, dtype in found}) > 1:
+        kinds = " and ".join(f"{array.name!r} of {plain(array.dtype, 10)}" for array in arrays[:2])
+        raise DamagedError(f"{shown(path, 50)} holds {kinds}; all together need one type: convert them")
+    labels, classes, key_of_classes = _labels(path, layout, part.stored, counts)
+    count = sum(counts)
+    rows = splits.rows(part.held, count, labels, shown(path, 60))
 
     def chunks():
         done = 0
-        for chunk in array.chunks():
-            image = resize.fit(scale(chunk.reshape(-1, *shape), done), size, channels)
-            out = {"image": image}
-            if labels is not None:
-                out["label"] = labels[done : done + len(image)]
-            done += len(image)
-            yield out
+        for array, (scale, _) in zip(arrays, found, strict=True):
+            start = done
+            for chunk in array.chunks():
+                here = slice(done, done + len(chunk))
+                image = scale(chunk.reshape(-1, *shape), done - start)
+                kept = slice(None) if rows is None else rows[here]
+                out = {"image": resize.fit(image[kept], size, channels)}
+                if labels is not None:
+                    out["label"] = labels[here][kept]
+                done = here.stop
+                yield out
 
     stat = os.stat(path)
-    key = {"source": str(path.resolve()), "bytes": stat.st_size, "time": stat.st_mtime_ns, "split": split}
-    key |= {"size": size, "channels": channels, **key_of_classes}
+    key = {"source": str(path.resolve()), "bytes": stat.st_size, "time": stat.st_mtime_ns, "split": part.stored}
+    key |= {"held": part.held, "size": size, "channels": channels, **key_of_classes}
     key |= {"range": range_} if range_ else {}
     final = resize.final_shape(shape, size, channels)
-    return resize.Source(path.name, classes, count, final, dtype, chunks, key)
+    chosen = count if rows is None else int(rows.sum())
+    left = 0 if part.held else count - chosen
+    return resize.Source(path.name, classes, chosen, final, found[0][1], chunks, key, left)
+
+
+def _labels(path, layout, stored, counts):
+    """Returns what `labels.read` does, of several splits one after the other."""
+    read = [labels_.read(path, *layout, name, count) for name, count in zip(stored, counts, strict=True)]
+    without = [name for name, (label, *_) in zip(stored, read, strict=True) if label is None]
+    if without:
+        if len(without) < len(stored):
+            notice(f"{shown(path, 50)} has no labels for {plain(', '.join(without), 40)}: all are read without labels")
+        return None, (), {}
+    return np.concatenate([label for label, *_ in read]), *read[0][1:]
+
+
+def _image_shapes(arrays):
+    """Returns the number of images in each array, and the shape that all of them have."""
+    counts, shapes = zip(*map(_image_shape, arrays), strict=True)
+    if len(set(shapes)) > 1:
+        (one, first), (two, second) = list({shape: array for shape, array in zip(shapes, arrays, strict=True)}.items())[
+            :2
+        ]
+        raise DamagedError(
+            f"{first.name!r} in {shown(first.path, 50)} holds images {one}, and {second.name!r} {two}; "
+            "all together need one shape"
+        )
+    return counts, shapes[0]
 
 
 def _layout(path):
@@ -88,7 +126,9 @@ def _layout(path):
             return _Layout({"train": path.stem}, {}, (path.stem,))
         if path.suffix.lower() != ".npz" and not zipfile.is_zipfile(path):
             ending = path.suffix or "nameless"
-            raise UsageError(f"{shown(path)} is a {ending} file; expected an .npz, an .npy or a folder of images")
+            raise UsageError(
+                f"{shown(path)} is a {ending} file; expected an .npz, an .npy, or a folder or zip of images"
+            )
         with zipfile.ZipFile(path) as file:
             names = tuple(name.removesuffix(".npy") for name in file.namelist() if name.endswith(".npy"))
     images, labels = {}, {}

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from keras_gen.data.messages import brief
+from keras_gen.data.messages import brief, notice
 from keras_gen.errors import UsageError
 
 MIXED_SIZE = (64, 64)  # for images of several sizes, when nobody asks for one
@@ -25,6 +25,7 @@ class Source(NamedTuple):
     dtype: type
     chunks: Callable[[], Iterator[dict[str, np.ndarray]]]
     key: Mapping[str, object]  # what the content depends on: names the copy in the cache
+    held: int = 0  # examples that are held out of it, since the set has no test split
 
 
 class Reading(NamedTuple):
@@ -41,7 +42,7 @@ def request(
 
     Args:
         image_size: side, or (height, width), in pixels; None keeps the data's own.
-        channels: 1 (grey) or 3 (RGB); None keeps the data's own.
+        channels: 1 (grey), 3 (RGB) or 4 (RGB and transparency); None keeps the data's own.
 
     Returns:
         (height, width) or None, and the channels.
@@ -49,8 +50,10 @@ def request(
     Raises:
         UsageError: neither of these.
     """
-    if channels not in (None, 1, 3):
-        raise UsageError(f"channels is {brief(channels, 30)}; expected 1 (grey), 3 (RGB) or None (as the data has)")
+    if channels not in (None, 1, 3, 4):
+        raise UsageError(
+            f"channels is {brief(channels, 30)}; expected 1 (grey), 3 (RGB), 4 (RGBA) or None (as the data has)"
+        )
     if image_size is None:
         return None, channels
     size = (image_size, image_size) if isinstance(image_size, (int, np.integer)) else image_size
@@ -72,24 +75,51 @@ def final_shape(
     return (*(size or shape[:2]), channels or shape[2])
 
 
+def tell_clear(what: str) -> None:
+    """Says that transparency is not kept, since nobody asked for it."""
+    notice(f"{what}: transparent in part, laid on white; --channels 4 (in Python channels=4) keeps it")
+
+
 def fit(images: np.ndarray, size: tuple[int, int] | None, channels: int | None) -> np.ndarray:
     """Gives a stack of images the size and the channels asked for.
 
+    A fourth channel is opacity. Without it, images are laid on white. With it, colors are not multiplied by it, and are
+    white where nothing is seen: those that a file hides there are noise for a model. Resampling mixes what is seen.
+
     Args:
-        images: (n, height, width, 1 or 3), uint8, or float32 in [-1, 1].
+        images: (n, height, width, 1, 3 or 4), uint8, or float32 in [-1, 1].
         size: (height, width) or None.
-        channels: 1, 3 or None.
+        channels: 1, 3, 4 or None.
 
     Returns:
         The images, of the same type.
     """
+    if channels in (1, 3) and images.shape[3] == 4:
+        images = _on_white(images)
     if channels == 1 and images.shape[3] == 3:
         images = _grey(images)
     if size and images.shape[1:3] != size:
         images = np.stack([_resize(image, size) for image in images])
-    if channels == 3 and images.shape[3] == 1:
+    if channels in (3, 4) and images.shape[3] == 1:
         images = np.repeat(images, 3, axis=3)
+    if channels == 4 and images.shape[3] == 3:
+        images = np.concatenate([images, np.full_like(images[..., :1], _white(images))], axis=3)
+    if images.shape[3] == 4:
+        unseen = images[..., 3:] <= (0 if images.dtype == np.uint8 else -1)
+        images = np.where(unseen & (np.arange(4) < 3), _white(images), images)
     return images
+
+
+def _white(images):
+    return images.dtype.type(255 if images.dtype == np.uint8 else 1)
+
+
+def _on_white(images):
+    """Returns images without their fourth channel: as they are seen on a white page."""
+    color, opacity = images[..., :3], images[..., 3:]
+    if images.dtype == np.uint8:
+        return (255 - ((255 - color.astype(np.uint32)) * opacity + 127) // 255).astype(np.uint8)
+    return 1 + (color - 1) * (opacity + 1) / 2
 
 
 def _grey(images: np.ndarray) -> np.ndarray:
@@ -116,5 +146,13 @@ def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
 
     if image.dtype == np.uint8:
         return resample(image[..., 0] if image.shape[2] == 1 else image).reshape(*size, image.shape[2])
+    if image.shape[2] == 4:  # colors count as much as they are seen, as in Pillow's own RGBA
+        opacity = (image[..., 3] + 1) / 2
+        parts = np.stack(
+            [resample(part) for part in (*np.moveaxis((image[..., :3] + 1) / 2 * opacity[..., None], 2, 0), opacity)]
+        )
+        opacity = np.clip(parts[3], 0, 1)
+        color = parts[:3] / np.maximum(opacity, 1e-6)
+        return np.clip(np.stack([*color, opacity], axis=-1) * 2 - 1, -1, 1).astype(image.dtype)
     planes = [resample(np.ascontiguousarray(image[..., channel])) for channel in range(image.shape[2])]
     return np.clip(np.stack(planes, axis=-1), -1.0, 1.0)  # bicubic overshoots at edges

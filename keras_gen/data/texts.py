@@ -56,9 +56,9 @@ def windows(
             `a.txt,b.txt`; a folder of `.txt` files, which may be named `train.txt` and `test.txt`; `"docstrings"`,
             those of Python's standard library, which need no network; or the name of a tensorflow-datasets set with
             text. Where there are no splits, the last tenth is the test split: of each file, where there are several.
-        split: `"train"` or `"test"`.
-        length: tokens in a row. In the train split a row begins at every token; in the test split, with the last token
-            of the one before it.
+        split: `"train"`, `"test"` or `"all"`.
+        length: tokens in a row. In the test split a row begins with the last token of the one before it; in the train
+            split, and of all, one begins at every token.
         tokenizer: `"characters"` or `"bpe"`, learned from the train split (the characters from both); or one that is
             there.
         size: of the vocabulary of `"bpe"`.
@@ -73,15 +73,21 @@ def windows(
     if length < 2:
         raise UsageError(f"length is {length}; expected at least 2 tokens")
     parts, name = _read(name_or_path)
+    parts = {**parts, "all": parts.get("all", "\n\n".join(filter(None, parts.values())))}
     chosen = choose_split(split, parts, name)
     if not isinstance(tokenizer, Tokenizer):
-        learned_from = "".join(parts.values()) if tokenizer == "characters" else parts["train"]
+        learned_from = "".join(_known(parts, chosen)) if tokenizer == "characters" else parts["train"]
         tokenizer = Tokenizer.learned(learned_from, tokenizer, size)
     token = tokenizer.encode(parts[chosen])
     if len(token) < length:
         raise UsageError(f"the {split} split of {brief(name, 40)} has {len(token)} tokens; expected at least {length}")
-    stride = 1 if chosen == "train" else length - 1
+    stride = 1 if chosen in ("train", "all") else length - 1
     return Windows(token, length, stride, tokenizer, name, store.digest({"token": token}))
+
+
+def _known(parts, chosen):
+    """Returns the texts of which the characters are known."""
+    return [text for split, text in parts.items() if split != "all" or chosen == "all"]
 
 
 def tokenizer_for(kind: str, name_or_path: Data, size: int) -> Tokenizer:
@@ -167,11 +173,11 @@ def _decoded(data):
 
 
 def _halves(texts):
-    """Returns texts cut into train and test split."""
+    """Returns texts cut into train and test split, and whole."""
     cuts = [int(_TRAIN * len(text)) for text in texts]
     train = [text[:cut] for text, cut in zip(texts, cuts, strict=True)]
     test = [text[cut:] for text, cut in zip(texts, cuts, strict=True)]
-    return {"train": "\n\n".join(filter(None, train)), "test": "\n\n".join(filter(None, test))}
+    return {name: "\n\n".join(filter(None, part)) for name, part in (("train", train), ("test", test), ("all", texts))}
 
 
 @cache

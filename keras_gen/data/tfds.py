@@ -2,41 +2,22 @@
 
 import contextlib
 import functools
-import os
 import re
-import shutil
-import subprocess
-import sys
-import tempfile
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 
 from keras_gen.data import classes as classes_
-from keras_gen.data import ranges, resize
-from keras_gen.data.messages import brief, choose_split, notice, plain
+from keras_gen.data import ranges, resize, splits
+from keras_gen.data.download import download
+from keras_gen.data.messages import brief, notice, plain
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.files.sets import NAME, data_dir, prepared
 from keras_gen.files.writing import shown
-from keras_gen.terminal import Progress
 
-FIRST_BYTE = 8.0  # seconds: without a network, the library itself tries for minutes
-STALL = 120.0  # seconds without a byte, or work, once some have come
 _BATCH = 256
-_AT_WORK = 0.3  # processor seconds per second that tell preparing from waiting
-_START = 60.0  # seconds for the child's imports, before that clock
-_CHILD = """
-import sys
-try:
-    import tensorflow, tensorflow_datasets as tfds
-    print("READY", flush=True)
-    tfds.builder(sys.argv[1], data_dir=sys.argv[2]).download_and_prepare()
-except BaseException as error:
-    text = str(error).strip() or type(error).__name__
-    sys.exit("FAILED " + text.splitlines()[0])
-"""
+_IN_ORDER = {"interleave_cycle_length": 1}  # one shard after the other: the place of a row is its number
 
 
 @functools.cache
@@ -124,7 +105,7 @@ def _builder(tfds, name):
     try:
         builder = from_files(name, data_dir=data_dir())
     except tfds.core.registered.DatasetNotFoundError:
-        _download(name, data_dir())
+        download(name, data_dir())
         try:
             builder = from_files(name, data_dir=data_dir())
         except (OSError, ValueError) as error:
@@ -151,10 +132,12 @@ def _source(tfds, builder, split, size, channels):
     name = info.name + (f"/{info.config_name}" if info.config_name else "") + f":{info.version}"
     image_name, shape = _image_feature(tfds, info.features, name)
     label_name, declared = _label_feature(tfds, info.features)
-    split = _split(info, split, name)
+    split, held = _split(info, split, name)
     occurring = _occurring(tfds, builder, label_name, len(declared), split) if label_name else ()
     classes = tuple(declared[value] if declared else str(value) for value in occurring)
-    count = info.splits[split].num_examples
+    chosen = _rows(tfds, builder, split, held, label_name, name)
+    count = info.splits[split].num_examples if chosen is None else int(chosen.sum())
+    left = 0 if held or chosen is None else len(chosen) - count
     wanted = [image_name, label_name] if label_name else [image_name]
     others = [other for other in _of_type(info.features, tfds.features.Image, "") if other != image_name]
     fixed = None not in shape
@@ -169,9 +152,9 @@ def _source(tfds, builder, split, size, channels):
     def chunks() -> Iterator[dict[str, np.ndarray]]:
         import tensorflow as tf
 
-        highest = 0
+        highest, done = 0, 0
         try:
-            config = tfds.ReadConfig(try_autocache=False)
+            config = tfds.ReadConfig(try_autocache=False, **({} if chosen is None else _IN_ORDER))
             decoders = {other: tfds.decode.SkipDecoding() for other in others}
             with tf.device("CPU"):
                 data = builder.as_dataset(split=split, shuffle_files=False, read_config=config, decoders=decoders)
@@ -179,7 +162,13 @@ def _source(tfds, builder, split, size, channels):
                 data = data.batch(_BATCH) if fixed else data
                 rows = data.prefetch(2).as_numpy_iterator()
             for chunk in rows if fixed else _batched(rows):
-                stack = chunk[image_name]
+                if chosen is not None:
+                    here = chosen[done : done + len(chunk[image_name])]
+                    done += len(here)
+                    if not here.any():
+                        continue
+                    chunk = {key: [value[row] for row in np.flatnonzero(here)] for key, value in chunk.items()}
+                stack = np.stack(chunk[image_name]) if fixed else chunk[image_name]
                 highest = max(highest, *(int(image.max()) for image in stack))
                 if fixed:
                     out = {"image": resize.fit(stack, size, channels)}
@@ -202,9 +191,44 @@ def _source(tfds, builder, split, size, channels):
 
     shards = [list(part.shard_lengths) for part in info.splits.values()]
     key = {"source": name, "folder": str(builder.data_dir), "shards": shards, "split": split}
-    key |= {"size": size, "channels": channels}
+    key |= {"size": size, "channels": channels} | ({} if chosen is None else {"held": bool(held)})
     key |= {"classes": occurring} if occurring != tuple(range(len(occurring))) else {}
-    return resize.Source(name, classes, count, final, np.uint8, chunks, key)
+    return resize.Source(name, classes, count, final, np.uint8, chunks, key, left)
+
+
+def _rows(tfds, builder, split, held, label_name, name):
+    """Returns which examples of a split are read: all (None), or those that are held out as the test split, or not."""
+    import tensorflow as tf
+
+    if held is None:
+        return None
+    stored = builder.info.splits
+    divided = splits.whole(stored)
+    labels = None
+    with contextlib.suppress(tf.errors.OpError, OSError):  # reading the images tells what is wrong
+        labels = np.concatenate(list(_labels(tfds, builder, divided, label_name, **_IN_ORDER))) if label_name else None
+    count = stored[divided].num_examples
+    rows = splits.rows(held, count, labels, brief(name))
+    if rows is None:
+        return None
+    parts = tfds.core.ReadInstruction.from_spec(split).to_absolute(stored)  # slices
+    ends = [
+        (one.splitname, one.from_ or 0, stored[one.splitname].num_examples if one.to is None else one.to)
+        for one in parts
+    ]
+    return np.concatenate([rows[a:b] if part == divided else np.ones(b - a, bool) for part, a, b in ends])
+
+
+def _labels(tfds, builder, split, label_name, **order):
+    """Yields the labels of a split, read without images."""
+    import tensorflow as tf
+
+    skipped = {name: tfds.decode.SkipDecoding() for name in _of_type(builder.info.features, tfds.features.Image, "")}
+    config = tfds.ReadConfig(try_autocache=False, **order)
+    with tf.device("CPU"):
+        data = builder.as_dataset(split=split, shuffle_files=False, read_config=config, decoders=skipped)
+        data = data.map(lambda row: row[label_name]).batch(_BATCH)
+    yield from data.as_numpy_iterator()
 
 
 def _occurring(tfds, builder, label_name, declared, split):
@@ -214,15 +238,10 @@ def _occurring(tfds, builder, label_name, declared, split):
     """
     import tensorflow as tf
 
-    skipped = {name: tfds.decode.SkipDecoding() for name in _of_type(builder.info.features, tfds.features.Image, "")}
     seen: set[int] = set()
     try:
         for part in dict.fromkeys([split, *builder.info.splits]):
-            config = tfds.ReadConfig(try_autocache=False)
-            with tf.device("CPU"):
-                data = builder.as_dataset(split=part, shuffle_files=False, read_config=config, decoders=skipped)
-                data = data.map(lambda row: row[label_name]).batch(_BATCH)
-            for labels in data.as_numpy_iterator():
+            for labels in _labels(tfds, builder, part, label_name):
                 seen.update(label for label in labels.tolist() if label >= 0)
                 if len(seen) == declared:
                     return tuple(range(declared))
@@ -268,130 +287,13 @@ def _label_feature(tfds, features):
 
 
 def _split(info, split, name):
+    """Returns the split as the library names it, and what of it: those that are held out, the others, or all."""
     if "[" in split or "+" in split or split == "all":
         with contextlib.suppress(ValueError, KeyError, AssertionError):
             _ = info.splits[split].num_examples
-            return split
+            return split, None if split == "all" or splits.whole(info.splits) is None else False
         raise UsageError(
             f"{brief(name)} has no split {brief(split, 40)}; expected slices of: {plain(', '.join(info.splits), 60)}"
         )
-    return choose_split(split, info.splits, name)
-
-
-def _download(name, folder):
-    """Prepares a set in a child process, which is ended when nothing arrives.
-
-    The library tries again and again for minutes when there is no network, and nothing stops it from inside.
-    """
-    local = Path(folder)
-    before = set(_downloads(local, name))
-    existed = local.exists()
-    with (
-        tempfile.TemporaryDirectory(prefix="keras_gen-") as beside,
-        open(Path(beside) / "log", "wb") as log,
-        Progress(f"downloading {name} to {shown(folder, 40)}", unit="MB") as progress,
-    ):
-        environment = {**os.environ, "CUDA_VISIBLE_DEVICES": "-1", "TF_CPP_MIN_LOG_LEVEL": "3"}
-        command = [sys.executable, "-c", _CHILD, name, folder]
-        child = subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment, start_new_session=True
-        )
-        try:
-            ended = _wait(child, lambda: _bytes(local, name), lambda: b"READY" in _text(log.name), progress)
-        finally:
-            if child.poll() is None:
-                child.kill()
-            child.wait()
-        text = _text(log.name).decode(errors="replace")
-    if child.returncode == 0:
-        return
-    _remove_partial(local, name, before, existed)
-    failed = re.findall(r"^FAILED (.*)", text, re.MULTILINE)
-    if failed:
-        reason = re.sub(r'^Failed to construct dataset .*?": ', "", failed[-1])
-        raise UsageError(
-            f"tensorflow-datasets cannot prepare {brief(name, 30)}: {plain(reason, 90)}; give an .npz or a folder"
-        )
-    hosts = re.findall(r"Failed to resolve '([^']+)'|host='([^']+)'", text)
-    reason = f"exit code {child.returncode}" if ended else "no answer"
-    if hosts:
-        reason = "cannot reach " + "".join(hosts[-1])
-    raise UsageError(
-        f"tensorflow-datasets has no {brief(name, 20)} in {shown(folder, 34)} and the download failed "
-        f"({plain(reason, 36)}); give an .npz or a folder, or set TFDS_DATA_DIR"
-    )
-
-
-def _text(log):
-    with open(log, "rb") as file:  # anew: the child writes at the shared position, which must not move
-        return file.read(2**20)
-
-
-def _wait(child, size, ready, progress):
-    """Waits for the child to end, and tells whether it did; False where it only waits itself."""
-    import psutil
-
-    process = psutil.Process(child.pid)
-    limit, since, start, work = _START, time.monotonic(), size(), 0.0
-    last = start
-    while True:
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            child.wait(0.25)
-            return True
-        now = time.monotonic()
-        current = size()
-        if limit == _START and ready():
-            limit, since, work = FIRST_BYTE, now, _spent(process)
-        if current > last:
-            last, since, limit = current, now, STALL
-        progress.tell(max(0, current - start) // 10**6)
-        if now - since > limit:
-            spent = _spent(process)
-            if spent - work < _AT_WORK * limit:
-                return False
-            work, since = spent, now
-
-
-def _spent(process):
-    """Returns the processor seconds of a child: nothing is written while it sorts what has come."""
-    import psutil
-
-    try:
-        times = process.cpu_times()
-    except psutil.Error:
-        return 0.0
-    return times.user + times.system
-
-
-def _downloads(folder, name):
-    """Yields what a download writes; what it has extracted may be many files, and is not looked through."""
-    stem = re.split("[/:]", name)[0]
-    for top in (folder / "downloads", folder / stem):
-        for root, folders, files in os.walk(top):
-            folders[:] = [child for child in folders if child != "extracted"]
-            yield from (Path(root, child) for child in [*folders, *files])
-
-
-def _bytes(folder, name):
-    total = 0
-    for path in _downloads(folder, name):
-        with contextlib.suppress(OSError):
-            total += path.stat().st_size if path.is_file() else 0
-    return total
-
-
-def _remove_partial(folder, name, before, existed):
-    """Removes the temporary files of a download that failed; whole files stay, for the next attempt."""
-    fresh = [path for path in _downloads(folder, name) if path not in before]
-    for path in fresh:
-        if ".incomplete" in path.name or path.name.startswith("incomplete.") or ".tmp." in path.name:
-            shutil.rmtree(path, ignore_errors=True)
-            with contextlib.suppress(OSError):
-                path.unlink()
-    stem = re.split("[/:]", name)[0]
-    folders = [*reversed([path for path in fresh if path.is_dir()])]
-    folders += [folder / "downloads" / "extracted", folder / "downloads", folder / stem]
-    with contextlib.suppress(OSError):
-        for path in folders if existed else [*folders, folder]:
-            with contextlib.suppress(OSError):
-                path.rmdir()  # of empty ones only
+    part = splits.part(split, info.splits, name)
+    return part.stored[0], part.held

@@ -53,8 +53,15 @@ def test_damaged_files_are_left_out_when_asked(tmp_path, capsys, monkeypatch):
     error = [line for line in capsys.readouterr().err.splitlines() if line.startswith("error")]
     assert_one_line(error[0], "03.png", "07.png", "--skip-damaged")
     assert train("--data", "d", "--output", "a", "--skip-damaged", name="vae", small=small) == 0
-    assert "left out 2 damaged files" in capsys.readouterr().err
+    out, err = capsys.readouterr()
+    assert "left out 2 damaged files" in err and "1 more images are held out as the test split; --split all" in out
     assert card(tmp_path / "a")["data"]["images"] == 9
+    assert train("--data", "d", "--output", "a", "--skip-damaged", "--split", "all", name="vae", small=small) == 2
+    assert_one_line(capsys.readouterr().err.splitlines()[-1], "split is all", "has train")
+    more = ("--data", "d", "--output", "b", "--skip-damaged", "--split", "all", "--validate")
+    assert train(*more, name="vae", small=small) == 0
+    assert "validation is on images that are trained on" in capsys.readouterr().out
+    assert card(tmp_path / "b")["data"]["images"] == 10
 
 
 def test_a_picture_and_a_folder_of_a_few_are_projected(letters, tmp_path, capsys):
@@ -116,7 +123,7 @@ def test_samples_are_written_into_a_folder_for_each_class_which_is_read_as_such_
     found = keras_gen.data.examples(tmp_path / "x", "all")
     assert found.classes == ("5", "7", "cat, or dog") and found.arrays["label"].tolist() == [0, 0, 1, 1, 2, 2]
     assert main(["sample", str(letters), "-n", "6", "-o", str(tmp_path / "x.npz")]) == 0
-    found = keras_gen.data.examples(tmp_path / "x.npz")
+    found = keras_gen.data.examples(tmp_path / "x.npz", "all")
     assert found.classes == ("5", "7", "cat, or dog") and found.arrays["label"].tolist() == [0, 1, 2] * 2
 
 

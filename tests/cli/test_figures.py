@@ -9,6 +9,7 @@ import sys
 import pytest
 from tiny import make
 
+import keras_gen
 from keras_gen.cli import benchmark, evaluate, figures
 from keras_gen.metrics import evaluation as evaluation_module
 from keras_gen.metrics.evaluation import Evaluation
@@ -95,6 +96,18 @@ def test_test_images_that_a_run_was_trained_on_are_said(split, data, said, tmp_p
     found = evaluate.evaluated(tmp_path / "model.keras", "digits", 100, 0)
     assert found.protocol.get("trained_on") == (split if said else None)
     assert any(f"trained on the split '{split}'" in line for line in evaluate.table(found)) == said
+
+
+@pytest.mark.parametrize("now", [True, False])
+def test_a_run_on_another_part_of_the_same_data_is_said(now, tmp_path, monkeypatch):
+    """As runs of before, which trained on what is held out now."""
+    make("vae").save(tmp_path / "model.keras")
+    card = {"settings": {"data": "digits", "split": "train"}}
+    card["data"] = {"digest": keras_gen.data.examples("digits").digest if now else "0" * 64}
+    (tmp_path / "card.json").write_text(json.dumps(card))
+    monkeypatch.setattr(evaluation_module, "evaluate", lambda *_: evaluation())
+    lines = evaluate.table(evaluate.evaluated(tmp_path / "model.keras", "digits", 100, 0))
+    assert any("trained on another content or part of these data" in line for line in lines) != now
 
 
 def test_bits_are_said_to_be_of_so_many_levels():

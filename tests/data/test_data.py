@@ -140,11 +140,11 @@ def test_wrong_batch_sizes(size):
 def test_large_sets_are_mapped_from_the_cache(tmp_path, monkeypatch):
     image, label = rng_images((500, 8, 8, 3)), np.arange(500) % 7
     path = save(tmp_path / "a.npz", x_train=image, y_train=label)
-    in_memory = examples(path)
+    in_memory = examples(path, "all")
     cache = tmp_path / "cache"
     monkeypatch.setenv("KERAS_GEN_CACHE", str(cache))
     monkeypatch.setattr(store, "MEMORY_LIMIT", 1000)
-    mapped = examples(path)
+    mapped = examples(path, "all")
     assert isinstance(mapped.arrays["image"], np.memmap) and mapped.digest == in_memory.digest
     np.testing.assert_array_equal(mapped.arrays["image"], image)
     np.testing.assert_array_equal(mapped.arrays["label"], label)
@@ -154,17 +154,18 @@ def test_large_sets_are_mapped_from_the_cache(tmp_path, monkeypatch):
     assert mapped.dataset(64).element_spec == in_memory.dataset(64).element_spec
     (written,) = cache.glob("*/image.npy")
     before = written.stat().st_mtime_ns
-    assert examples(path).digest == mapped.digest and written.stat().st_mtime_ns == before
-    assert examples(path, image_size=4).arrays["image"].shape == (500, 4, 4, 3)  # a copy of its own
+    assert examples(path, "all").digest == mapped.digest and written.stat().st_mtime_ns == before
+    assert examples(path, "all", image_size=4).arrays["image"].shape == (500, 4, 4, 3)  # a copy of its own
+    assert [len(examples(path, split)) for split in ("train", "test")] == [450, 50]  # and each of these
     written.write_bytes(written.read_bytes()[:-1])
-    np.testing.assert_array_equal(examples(path).arrays["image"], image)
+    np.testing.assert_array_equal(examples(path, "all").arrays["image"], image)
     (written.parent / "rest.npz").write_bytes(b"torn")
     (written.parent / ".tmp-4194305-0-image.npy").write_bytes(b"of a process that was killed")
     with ThreadPoolExecutor(3) as pool:
-        assert {found.digest for found in pool.map(examples, [path] * 3)} == {mapped.digest}
+        assert {found.digest for found in pool.map(examples, [path] * 3, ["all"] * 3)} == {mapped.digest}
     image[0] += 1
     save(path, x_train=image, y_train=label)
-    assert examples(path).digest != mapped.digest
+    assert examples(path, "all").digest != mapped.digest
     assert not list(cache.glob("**/.tmp*"))
 
 

@@ -8,6 +8,7 @@ from PIL import Image, ImageOps
 from sources import draw, refused, rng_images
 
 from keras_gen.data import examples, load, store
+from keras_gen.data.splits import held_out
 from keras_gen.errors import DamagedError, UsageError
 
 # --- folders ----------------------------------------------------------------------------------------------------------
@@ -19,31 +20,31 @@ def test_a_flat_folder(tmp_path):
     (tmp_path / "notes.txt").write_text("no image")
     (tmp_path / ".hidden.png").write_text("no image")
     train, test = examples(tmp_path), examples(str(tmp_path), "test")
-    assert test.arrays["image"][:, 0, 0, 0].tolist() == [0, 10, 20]
-    assert train.arrays["image"][:, 0, 0, 0].tolist() == [i for i in range(23) if i % 10]
-    assert train.arrays["image"].shape == (20, 10, 12, 3) and "label" not in train.arrays
+    np.testing.assert_array_equal(test.arrays["image"][:, 0, 0, 0], np.flatnonzero(held_out(23)))
+    np.testing.assert_array_equal(train.arrays["image"][:, 0, 0, 0], np.flatnonzero(~held_out(23)))
+    assert train.arrays["image"].shape == (21, 10, 12, 3) and "label" not in train.arrays
     assert train.name == tmp_path.name
 
 
 def test_every_format_and_mode(tmp_path):
     suffixes = ["png", "jpg", "jpeg", "bmp", "gif", "webp", "tif"]
     for suffix in suffixes:
-        draw(tmp_path / "train" / f"a.{suffix}")
-    found = examples(tmp_path).arrays["image"].astype(int)
+        draw(tmp_path / "color" / f"a.{suffix}")
+    found = examples(tmp_path / "color", "all").arrays["image"].astype(int)
     assert found.shape == (7, 10, 12, 3) and np.abs(found - (200, 30, 60)).max() <= 6
     modes = ["1", "L", "LA", "P", "I;16"]
     for mode in modes:
-        path = tmp_path / "grey" / "train" / f"{len(mode)}{mode[0]}.png"
+        path = tmp_path / "grey" / f"{len(mode)}{mode[0]}.png"
         draw(path, color=(255, 255, 255), mode="L" if mode == "I;16" else mode)
         if mode == "I;16":
             Image.fromarray(np.full((10, 12), 2**16 - 1, np.uint16)).save(path)
-    grey = examples(tmp_path / "grey").arrays["image"]
+    grey = examples(tmp_path / "grey", "all").arrays["image"]
     assert grey.shape == (len(modes), 10, 12, 1) and (grey == 255).all()
-    draw(tmp_path / "grey" / "train" / "color.png")
-    assert examples(tmp_path / "grey").arrays["image"].shape == (len(modes) + 1, 10, 12, 3)
-    assert examples(tmp_path / "grey", channels=1).arrays["image"].shape == (len(modes) + 1, 10, 12, 1)
+    draw(tmp_path / "grey" / "color.png")
+    assert examples(tmp_path / "grey", "all").arrays["image"].shape == (len(modes) + 1, 10, 12, 3)
+    assert examples(tmp_path / "grey", "all", channels=1).arrays["image"].shape == (len(modes) + 1, 10, 12, 1)
     Image.new("RGBA", (4, 4), (9, 9, 9, 0)).save(draw(tmp_path / "clear" / "a.png"))
-    assert (examples(tmp_path / "clear").arrays["image"] == 255).all()  # what is transparent is white
+    assert (examples(tmp_path / "clear", "all").arrays["image"] == 255).all()  # what is transparent is white
 
 
 def test_photographs_are_turned_upright(tmp_path):
@@ -64,10 +65,10 @@ def test_class_folders(tmp_path):
     (tmp_path / "words").mkdir()
     (tmp_path / "words" / "a.txt").write_text("no image")
     with pytest.warns(UserWarning) as said:
-        found = examples(tmp_path)
+        found = examples(tmp_path, "all")
     said = [str(one.message) for one in said]
     assert "1 .txt" in said[0] and "no image in 'empty', 'words'" in said[1] and len(said) == 2
-    assert found.classes == ("cat", "dog") and found.arrays["label"].tolist() == [0, 0, 0, 1, 1, 1, 1]
+    assert found.classes == ("cat", "dog") and found.arrays["label"].tolist() == [0, 0, 0, 0, 1, 1, 1, 1]
     assert (found.arrays["image"][:, 0, 0, 0] // 255 == found.arrays["label"]).all()
     draw(tmp_path / "preview.png")
     refused(UsageError, "preview.png", "cat", args=[tmp_path])

@@ -89,7 +89,7 @@ def test_floats_of_the_test_split_are_scaled_as_those_of_the_train_split(tmp_pat
     ],
 )
 def test_forms_of_labels(tmp_path, label):
-    found = examples(save(tmp_path / "a.npz", x_train=rng_images((4, 3, 3)), y_train=label))
+    found = examples(save(tmp_path / "a.npz", x_train=rng_images((4, 3, 3)), y_train=label), "all")
     assert found.arrays["label"].tolist() == [2, 0, 1, 2] and found.arrays["label"].dtype == np.int32
     assert found.classes == ("0", "1", "2")
 
@@ -111,7 +111,7 @@ def test_classes_are_the_values_that_occur_named_by_them(tmp_path, form, names):
     value = np.arange(52) % 26 + 1
     label = np.eye(27)[value] if form == "one-hot" else value[:, None] if form == "column" else value.astype(form)
     more = {"class_names": np.array(names)} if names else {}
-    found = examples(save(tmp_path / "a.npz", x_train=rng_images((52, 3, 3)), y_train=label, **more))
+    found = examples(save(tmp_path / "a.npz", x_train=rng_images((52, 3, 3)), y_train=label, **more), "all")
     assert found.classes == (tuple(names[1:]) if names else tuple(map(str, range(1, 27))))
     assert found.arrays["label"].tolist() == (value - 1).tolist()
 
@@ -148,7 +148,7 @@ def test_labels_may_be_names(tmp_path):
     ],
 )
 def test_arrays_by_their_usual_names(tmp_path, image, label):
-    found = examples(save(tmp_path / "a.npz", **{image: GOOD, label: [3, 5, 5, 3]}))
+    found = examples(save(tmp_path / "a.npz", **{image: GOOD, label: [3, 5, 5, 3]}), "all")
     np.testing.assert_array_equal(found.arrays["image"][..., 0], GOOD)
     assert found.classes == ("3", "5") and found.arrays["label"].tolist() == [0, 1, 1, 0]
 
@@ -175,7 +175,7 @@ def test_two_arrays_that_may_be_the_same_are_refused(tmp_path):
 def test_one_array_in_an_npy_file(tmp_path, name):
     with open(tmp_path / name, "wb") as file:
         np.save(file, GOOD)
-    np.testing.assert_array_equal(examples(tmp_path / name).arrays["image"][..., 0], GOOD)
+    np.testing.assert_array_equal(examples(tmp_path / name, "all").arrays["image"][..., 0], GOOD)
     (tmp_path / name).write_bytes((tmp_path / name).read_bytes()[:-1])
     refused(DamagedError, "bytes long", args=[tmp_path / name])
 
@@ -289,4 +289,4 @@ def test_missing_paths(tmp_path):
     refused(UsageError, "no folder", args=[tmp_path / "nowhere" / "faces.npz"])
     refused(UsageError, "nowhere", args=[str(tmp_path / "nowhere")])
     refused(UsageError, "name too long", args=[tmp_path / ("long" * 200)])
-    refused(UsageError, "'test'", "train", args=[tmp_path / "faces.npz", "test"])
+    refused(UsageError, "'tset'", "train, test, all", args=[tmp_path / "faces.npz", "tset"])

@@ -5,7 +5,7 @@ import pytest
 from sources import draw, refused, rng_images
 from tiny import SHARED
 
-from keras_gen.data import examples, tfds
+from keras_gen.data import download, examples
 from keras_gen.errors import DamagedError, UsageError
 
 # --- tensorflow-datasets ----------------------------------------------------------------------------------------------
@@ -71,14 +71,14 @@ def test_splits_of_tensorflow_datasets(prepared, monkeypatch):
     assert len(examples(folder / "mnist" / "3.0.1", "test")) == 50
     refused(UsageError, "'foo'", "train, test", args=["mnist", "foo"])
     refused(UsageError, "train[", "train, test", args=["mnist", "train["])
-    refused(UsageError, "'test'", "train", args=["zoo", "test"])
+    refused(UsageError, "'tset'", "train, test, all", args=["zoo", "tset"])
 
 
 def test_images_of_any_size(prepared, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(prepared[0]))
     with pytest.warns(UserWarning, match="64x64"):
-        assert examples("zoo").arrays["image"].shape == (5, 64, 64, 3)
-    found = examples("zoo", image_size=8, channels=1)
+        assert examples("zoo", "all").arrays["image"].shape == (5, 64, 64, 3)
+    found = examples("zoo", "all", image_size=8, channels=1)
     assert found.arrays["image"][:, 0, 0, 0].tolist() == [0, 1, 2, 3, 4]
     assert found.classes == ("ant", "bee") and found.arrays["label"].tolist() == [0, 1, 0, 1, 0]
 
@@ -119,7 +119,7 @@ def test_a_download_without_a_network_ends(monkeypatch, tmp_path):
     # Nothing answers here, whether or not this machine has a network.
     for name in ("http_proxy", "https_proxy", "HTTP_PROXY", "HTTPS_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    monkeypatch.setattr(tfds, "FIRST_BYTE", 2.0)
+    monkeypatch.setattr(download, "FIRST_BYTE", 2.0)
     refused(UsageError, "'cifar10'", "download failed", "TFDS_DATA_DIR", args=["cifar10"])
     assert not list(tmp_path.iterdir())
 

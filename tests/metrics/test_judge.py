@@ -110,7 +110,7 @@ def test_a_judge_by_name_holds_out_what_the_set_does_not(tmp_path, monkeypatch):
     np.savez(
         tmp_path / "train_only.npz", x_train=np.rint((images + 1) * 127.5).astype(np.uint8)[..., 0], y_train=labels
     )
-    assert len(metrics.NeighborJudge.for_data(tmp_path / "train_only.npz").neighbors._fit_X) == 600
+    assert len(metrics.NeighborJudge.for_data(tmp_path / "train_only.npz").neighbors._fit_X) == 630
 
 
 def test_a_judge_holds_out_of_each_class_its_share_whatever_the_order():
