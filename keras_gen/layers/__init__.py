@@ -11,6 +11,7 @@ from keras_gen.layers.instance import InstanceNormalization, ReflectionPadding2D
 from keras_gen.layers.masked import MaskedConv2D
 from keras_gen.layers.minibatch import MinibatchStddev
 from keras_gen.layers.moments import RunningMoments
+from keras_gen.layers.pool import ImagePool
 from keras_gen.layers.recurrent import DiagonalBiLSTM, RowLSTM
 from keras_gen.layers.spectral import SpectralConv2D, SpectralDense
 
@@ -19,6 +20,7 @@ __all__ = [
     "Codebook",
     "ConditionalBatchNormalization",
     "DiagonalBiLSTM",
+    "ImagePool",
     "InstanceNormalization",
     "MaskedConv2D",
     "MinibatchStddev",

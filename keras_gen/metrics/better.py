@@ -55,6 +55,10 @@ OF_MODELS: dict[str, str | None] = {
     "median_l1": None,  # baselines: the median training target, and the source as it is
     "median_psnr": None,
     "source_l1": None,
+    "cycle_a": "lower",
+    "cycle_b": "lower",
+    "changed_a": None,
+    "changed_b": None,
     "nats_per_token": "lower",
     "nats_per_character": "lower",
     "bits_per_character": "lower",

@@ -58,6 +58,7 @@ class Pix2Pix(GenerativeModel):
     """
 
     data_names = ("source", "target")
+    reads = "pairs"
     averaged = ("generator",)
     update = "alternating"
 
