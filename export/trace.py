@@ -134,9 +134,16 @@ def _trace(model, name, signature, batch, atol):
         "signature": name,
         **({} if batch is None else {"batch": str(batch), "batched": " ".join(batched)}),
         **{str(key): str(value) for key, value in signature.meta.items()},
+        **_opacity(signature.meta, {**dict(zip(names, specs, strict=True)), **outputs}),
     }
     resolved = signature._replace(inputs=dict(zip(names, specs, strict=True)))
     return Trace(name, resolved, function, concrete, batch, signature.atol if atol is None else atol, meta)
+
+
+def _opacity(meta, tensors):
+    """Says of images with a fourth channel what it is; colors are not multiplied by it."""
+    images = [name for name, tensor in tensors.items() if meta.get(f"{name}.layout") == "NHWC"]
+    return {f"{name}.channels": "RGBA" for name in images if tensors[name].shape[-1] == 4}
 
 
 def _check(name, signature, outputs: Mapping[str, Any], concrete):

@@ -15,6 +15,22 @@ def to_uint8(images: np.ndarray) -> np.ndarray:
     return np.clip(np.rint((np.asarray(images, np.float32) + 1.0) * 127.5), 0, 255).astype(np.uint8)
 
 
+def pixels(images: np.ndarray) -> np.ndarray:
+    """Maps images (..., H, W, C) in [-1, 1] to levels 0 to 255; colors that nobody sees, of C = 4, become white."""
+    out = to_uint8(images)
+    if out.shape[-1] == 4:
+        out[..., :3][out[..., 3] == 0] = 255
+    return out
+
+
+def on_white(image: np.ndarray) -> np.ndarray:
+    """Returns uint8 (H, W, 3) of uint8 (H, W, 4) as it is seen on a white page; others as they are."""
+    if image.shape[-1] != 4:
+        return image
+    dark = (255 - image[..., :3].astype(np.uint32)) * image[..., 3:]
+    return (255 - (dark + 127) // 255).astype(np.uint8)
+
+
 def from_uint8(images: np.ndarray) -> np.ndarray:
     """Maps gray levels 0 to 255 to float32 in [-1, 1]; images that are floats already stay as they are."""
     images = np.asarray(images)
@@ -25,27 +41,33 @@ def grid(images: np.ndarray, columns: int | None = None, padding: int = 1) -> np
     """Lays images out in rows.
 
     Args:
-        images: (n, H, W, C) in [-1, 1], C = 1 or 3. One that is NaN throughout leaves its place empty.
+        images: (n, H, W, C) in [-1, 1], C = 1, 3, or 4 with opacity. One that is NaN throughout leaves its
+            place empty.
         columns: images in a row; a square by default.
         padding: black pixels between two images.
 
     Returns:
-        uint8 (rows * (H + padding) - padding, columns * (W + padding) - padding, C); white where there is no image.
+        uint8 (rows * (H + padding) - padding, columns * (W + padding) - padding, C); white where there is no image, and
+        with opacity transparent.
     """
     count, height, width, channels = images.shape
     columns = min(columns or math.ceil(math.sqrt(count)), count)
     rows = math.ceil(count / columns)
     sheet = np.zeros((rows * (height + padding) - padding, columns * (width + padding) - padding, channels), np.uint8)
+    sheet[..., 3:] = 255
     places = [
         (index // columns * (height + padding), index % columns * (width + padding)) for index in range(rows * columns)
     ]
+    nothing_there = np.array([255, 255, 255, 0][:channels], np.uint8)
     empty = [*np.isnan(images).all(axis=(1, 2, 3)), *[True] * (rows * columns - count)]
     for (top, left), nothing in zip(places, empty, strict=True):
         if nothing:  # with the lines around it, so that nothing looks like an image that is white
-            sheet[max(top - padding, 0) : top + height + padding, max(left - padding, 0) : left + width + padding] = 255
+            sheet[max(top - padding, 0) : top + height + padding, max(left - padding, 0) : left + width + padding] = (
+                nothing_there
+            )
     for (top, left), nothing, image in zip(places, empty, images, strict=False):
         if not nothing:
-            sheet[top : top + height, left : left + width] = to_uint8(image)
+            sheet[top : top + height, left : left + width] = pixels(image)
     return sheet
 
 
@@ -71,8 +93,9 @@ def labelled(
     left = math.ceil(max((font.getlength(part) for text in rows for part in text.split("\n")), default=0))
     left += 2 * gap if left else 0
     top = line + gap if any(columns) else 0
-    picture = Image.new("RGB" if channels == 3 else "L", (left + width, top + height), "white")
-    picture.paste(Image.fromarray(sheet if channels == 3 else sheet[..., 0]), (left, top))
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+    picture = Image.new(mode, (left + width, top + height), "white")
+    picture.paste(Image.fromarray(sheet if channels > 1 else sheet[..., 0]), (left, top))
     pen = ImageDraw.Draw(picture)
     for number, text in enumerate(rows):
         tall = (height + padding) / len(rows)
@@ -99,7 +122,7 @@ def save_gif(path: str | Path, frames: Sequence[Any], milliseconds: int | Sequen
 
     Args:
         path: of the file.
-        frames: uint8 (H, W, C), or Pillow's images.
+        frames: uint8 (H, W, C), or Pillow's images; what is transparent, in part or not, becomes white.
         milliseconds: that each is shown; one number, or one for each.
     """
     from PIL import Image
@@ -107,7 +130,7 @@ def save_gif(path: str | Path, frames: Sequence[Any], milliseconds: int | Sequen
     def picture(frame):
         if isinstance(frame, Image.Image):
             return frame
-        return Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else frame)
+        return Image.fromarray(frame[..., 0] if frame.shape[-1] == 1 else on_white(frame))
 
     first, *rest = map(picture, frames)
     pauses = milliseconds if isinstance(milliseconds, int) else list(milliseconds)

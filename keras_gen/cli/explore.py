@@ -91,12 +91,13 @@ def run(options: argparse.Namespace) -> int:
         told = _settle_label(options, classes.names_of(decode.function.meta))
         decode(np.zeros((1, decode.dim), np.float32))
     pictures = action.draw(options, source, decode)
-    if pictures.sheet.ndim != 5 or pictures.sheet.shape[-1] not in (1, 3):
+    if pictures.sheet.ndim != 5 or pictures.sheet.shape[-1] not in (1, 3, 4):
         raise UsageError(
             f"{writing.shown(path)} makes {pictures.sheet.shape[2:]}, no picture; explore is for models of images"
         )
     _write(output, pictures)
-    told = f"{options.action} of {writing.shown(path)}{told}, seed {options.seed}{pictures.text}"
+    white = ", on white, since a GIF has no opacity" if (output.suffix, pictures.sheet.shape[-1]) == (".gif", 4) else ""
+    told = f"{options.action} of {writing.shown(path)}{told}, seed {options.seed}{pictures.text}{white}"
     print("\n  ".join([f"{told}: {writing.shown(output)}", *pictures.legend]), flush=True)
     return 0
 

@@ -148,7 +148,7 @@ class Folder:
             writing.write(self.path / TEXT, (text + "\n").encode())
             return True
         drawn = model.sample(samples, seed=0)
-        if drawn.ndim == 4 and drawn.shape[-1] in (1, 3):
+        if drawn.ndim == 4 and drawn.shape[-1] in (1, 3, 4):
             images.save_png(self.path / SAMPLES, images.enlarged(images.grid(drawn, padding=2), 512))
         return True
 

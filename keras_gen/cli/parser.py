@@ -79,8 +79,11 @@ def _train(command) -> None:
     add("--data", metavar="DATA", help=data)
     add("--split", default="train", metavar="SPLIT", help="part of the data to train on, or all (default: train)")
     add("--image-size", type=_size, metavar="N|HxW", help="crop and resize the images (default: as they are)")
-    add("--channels", type=int, choices=(1, 3), help="1 is gray, 3 is RGB (default: as the data has)")
+    channels = "1 is gray, 3 is RGB, 4 is RGB with transparency (default: as the data has, pictures on white)"
+    add("--channels", type=int, choices=(1, 3, 4), help=channels)
     _reading(add)
+    windows = "train on windows of images that are an eighth larger, mirrored at random, of models that translate"
+    add("--jitter", action="store_true", default=None, help=windows)
     add("--validate", action="store_true", help="compute the losses on the test split after each epoch")
     length = "train until so many {} are done, earlier runs in this folder included (default: the model's recipe)"
     until = command.add_mutually_exclusive_group().add_argument
@@ -146,7 +149,7 @@ def _sample(command) -> None:
 def _evaluate(command) -> None:
     add = command.add_argument
     add("source", metavar="RUN", help="a run in saved_models, its folder, or a .keras file")
-    add("--data", metavar="DATA", help="data with a train and a test split, as in train (default: the run's)")
+    add("--data", metavar="DATA", help="data, as in train (default: the run's)")
     _reading(add, " (default: the run's)")
     add("-n", type=_count, default=5000, metavar="N", help="samples; at most half of the test images (default: 5000)")
     add("--seed", type=_seed, default=0, metavar="N", help="of the samples and of the judges (default: 0)")
@@ -208,6 +211,8 @@ def _reading(add, default="") -> None:
     """Adds what is said of the values and the files of data."""
     stored = f"of the stored values, which become black and white, such as 0,16{default or ' (default: by their type)'}"
     add("--range", type=_range, metavar="LOW,HIGH", help=stored)
+    named = "of an .npz, which arrays are source and target of a model that translates, such as source=edges,target=photo"
+    add("--arrays", type=_arrays, metavar="S=NAME,T=NAME", help=named + default)
     damaged = "leave damaged images of a folder or zip out, and say which"
     add("--skip-damaged", action="store_true", default=None, help=damaged + default)
 
@@ -246,6 +251,13 @@ def _seconds(text: str) -> float:
 def _reach(text: str) -> float:
     _expect(0 < _number(text) < math.inf, text, "a number above 0, such as 3")
     return float(text)
+
+
+def _arrays(text: str) -> dict[str, str]:
+    pairs = [part.partition("=") for part in text.split(",")]
+    fine = [name.strip() for name, _, value in pairs if value.strip()]
+    _expect(sorted(fine) == ["source", "target"], text, "names of two arrays, such as source=edges,target=photo")
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _range(text: str) -> tuple[float, float]:

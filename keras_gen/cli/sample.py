@@ -146,7 +146,7 @@ def writer(output: Path):
 
 def _pictures(samples):
     image = samples["image"]
-    if image.ndim != 4 or image.shape[-1] not in (1, 3):
+    if image.ndim != 4 or image.shape[-1] not in (1, 3, 4):
         raise UsageError(f"samples of shape {image.shape[1:]} are no pictures; write them to an .npz file: -o x.npz")
     return image
 
@@ -157,7 +157,7 @@ def _grid(output, samples, columns, names=()):
 
 def _singles(output, samples, columns, names=()):
     """Writes a file for each sample, in a folder for each class where the classes have names."""
-    pictures = images.to_uint8(_pictures(samples))
+    pictures = images.pixels(_pictures(samples))
     digits = max(4, len(str(len(pictures) - 1)))
     folders = [output / name for name in folder_names(names)] if "label" in samples and names else None
     for index, picture in enumerate(pictures):

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from keras_gen.data import classes, digits, folder, formats, npz, ranges, resize, store, texts, tfds, tree
 from keras_gen.data.examples import Examples
-from keras_gen.data.messages import brief, notice, plain
+from keras_gen.data.messages import brief, canonical, notice, plain
 from keras_gen.errors import UsageError
 from keras_gen.files import sets
 from keras_gen.files.writing import shown
@@ -44,11 +44,12 @@ def load(
         seed: of the order, when shuffled.
         image_size: side, or (height, width), in pixels: the center of each image is cropped to that aspect ratio and
             resampled. None keeps the data's own size; images of several sizes become 64x64.
-        channels: 1 (grey) or 3 (RGB); None keeps the data's own.
+        channels: 1 (grey), 3 (RGB) or 4 (RGB and opacity); None keeps the data's own, of pictures on white. With 4,
+            colors are white where nothing is seen: those that files hide there are noise.
         range: (lowest, highest) of the stored values of images, which become black and white; None leaves it to their
             type and values. Of files and folders.
         skip_damaged: leave damaged files of a folder or a zip out, and say which, where they are an error otherwise.
-        shuffle: whether to shuffle; by default the train split only.
+        shuffle: whether to shuffle; by default the train split, and all.
         drop_remainder: leave out the last batch when it is not full.
         length: of text, tokens in a row.
         tokenizer: of text: `"characters"`, `"bpe"` or a `keras_gen.tokenizer.Tokenizer`.
@@ -78,7 +79,7 @@ def load(
             name_or_path, split, image_size=image_size, channels=channels, range=range, skip_damaged=skip_damaged
         )
     if shuffle is None:
-        shuffle = split.startswith("train")
+        shuffle = split.startswith("train") or canonical(split) == "all"
     return found.dataset(batch_size, seed if shuffle else None, drop_remainder)
 
 

@@ -41,8 +41,8 @@ def source(
 ) -> resize.Source:
     """Opens an `.npz` or `.npy` file.
 
-    Images are (N, height, width) or (N, height, width, 1 or 3): whole numbers from 0 to 255 (or 0 and 1), or floats in
-    [0, 1], [-1, 1] or [0, 255]; or any numbers of a range that is given. Labels are whole numbers (N,) or (N, 1),
+    Images are (N, height, width) or (N, height, width, 1, 3 or 4): whole numbers from 0 to 255 (or 0 and 1), or floats
+    in [0, 1], [-1, 1] or [0, 255]; or any numbers of a range that is given. Labels are whole numbers (N,) or (N, 1),
     one-hot (N, classes), or names (N,).
 
     Raises:
@@ -64,6 +64,7 @@ def source(
         raise DamagedError(f"{shown(path, 50)} holds {kinds}; all together need one type: convert them")
     labels, classes, key_of_classes = _labels(path, layout, part.stored, counts)
     count = sum(counts)
+    resize.tell_channels(f"{arrays[0].name!r} in {shown(path, 50)}", shape[2], channels)
     rows = splits.rows(part.held, count, labels, shown(path, 60))
 
     def chunks():
@@ -228,9 +229,9 @@ def _image_shape(array):
         raise DamagedError(f"{what}; expected (N, height, width) or (N, height, width, channels)")
     if not shape[0]:
         raise DamagedError(f"{what}: it is empty; expected at least one image")
-    if len(shape) == 4 and shape[3] not in (1, 3):
-        first = "; channels come last: x.transpose(0, 2, 3, 1)" if shape[1] in (1, 3) else "; drop the others"
-        raise DamagedError(f"{what}; expected 1 or 3 channels{first}")
+    if len(shape) == 4 and shape[3] not in (1, 3, 4):
+        first = "; channels come last: x.transpose(0, 2, 3, 1)" if shape[1] in (1, 3, 4) else "; drop the others"
+        raise DamagedError(f"{what}; expected 1 or 3 channels, or 4 with opacity{first}")
     if not shape[1] or not shape[2]:
         raise DamagedError(f"{what}; expected images of at least one pixel")
     return shape[0], (*shape[1:3], shape[3] if len(shape) == 4 else 1)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_gen.data import folder, npz, resize, splits, store, tree
+from keras_gen.data import digits, folder, npz, resize, splits, store
 from keras_gen.data.arrays import Array, readable
 from keras_gen.data.examples import Examples, Unpaired
 from keras_gen.data.messages import canonical, plain
@@ -45,7 +45,8 @@ def examples(
     tenth out.
 
     Args:
-        name_or_path: of a folder, a zip of one, or an `.npz` file.
+        name_or_path: of a folder, or an `.npz` file; or `"digits"`: scikit-learn's after their edges, or unpaired beside
+            others, inverted.
         split: `"train"`, `"validation"`, `"test"` or `"all"`.
         kind: `"pairs"` or `"unpaired"`.
         image_size: as for `keras_gen.data.load`.
@@ -63,15 +64,19 @@ def examples(
         UsageError: another layout, where the message shows the one expected; an image without a partner; an odd width.
         DamagedError: data that cannot be read.
     """
+    size, channels = resize.request(image_size, channels)
+    if str(name_or_path) == digits.NAME:
+        if jitter or arrays or range or skip_damaged:
+            raise UsageError(f"{digits.NAME} are 8x8 pixels without files: leave out --jitter, --arrays and --range")
+        return _digits(split, kind, size, channels)
     path = Path(name_or_path).expanduser()
     if not path.exists():
         raise sets.missing(path)
-    size, channels = resize.request(image_size, channels)
     crop = size if jitter else None
     if jitter:
         size = None if size is None else tuple(round(side * JITTER) for side in size)
     how = resize.Reading(range, skip_damaged)
-    one = _arrays if path.is_file() and not tree.is_zip(path) else _folders
+    one = _arrays if path.is_file() else _folders
     found = one(path, split, kind, size, channels, how, dict(arrays or {}))
     _check_alike(found, path)
     if jitter and crop is None:  # of images as they are, a window as much smaller
@@ -85,6 +90,21 @@ def _check_alike(found, path):
     if shapes["source"][:2] != shapes["target"][:2]:
         told = " and ".join(f"{name} {shape[0]}x{shape[1]}" for name, shape in shapes.items())
         raise UsageError(f"{shown(path)} holds images of two sizes, {told}; give --image-size")
+
+
+def _digits(split, kind, size, channels):
+    """Returns scikit-learn's digits after their edges; unpaired, digits and others, inverted."""
+    found = store.gather(digits.source(split, size, channels))
+    image = found.arrays["image"]
+    if kind == "pairs":
+        from scipy.ndimage import sobel
+
+        wide = image.astype(np.float64)
+        edges = np.hypot(sobel(wide, axis=1), sobel(wide, axis=2)) / 4
+        arrays = {"source": np.clip(np.rint(edges), 0, 255).astype(np.uint8), "target": image}
+        return Examples(arrays, (), f"edges of {digits.NAME}", store.digest(arrays))
+    arrays = {"source": image[::2], "target": 255 - image[1::2]}
+    return Unpaired(arrays, (), f"{digits.NAME} and inverted ones", store.digest(arrays))
 
 
 # --- folders --------------------------------------------------------------------------------------------------------

@@ -80,6 +80,14 @@ def tell_clear(what: str) -> None:
     notice(f"{what}: transparent in part, laid on white; --channels 4 (in Python channels=4) keeps it")
 
 
+def tell_channels(where: str, stored: int, channels: int | None) -> None:
+    """Says so where arrays of 4 channels are taken for RGBA, and where there is no opacity in what is read with it."""
+    if stored == 4 and channels is None:
+        notice(f"{where} has 4 channels: read as RGBA, the fourth is opacity; --channels 3 lays it on white")
+    elif stored < 4 and channels == 4:
+        notice(f"{where} has {stored} channel{'s' if stored > 1 else ''}: the fourth is opaque throughout")
+
+
 def fit(images: np.ndarray, size: tuple[int, int] | None, channels: int | None) -> np.ndarray:
     """Gives a stack of images the size and the channels asked for.
 

@@ -147,6 +147,7 @@ def _source(tfds, builder, split, size, channels):
             f"{plain(name, 60)} holds images of any size: cropped and resized to {size[0]}x{size[1]}; "
             "set image_size to choose",
         )
+    resize.tell_channels(plain(name, 60), shape[2], channels)
     final = resize.final_shape(shape, size, channels)
 
     def chunks() -> Iterator[dict[str, np.ndarray]]:
@@ -273,10 +274,10 @@ def _image_feature(tfds, features, name):
     features = features if hasattr(features, "items") else {}
     for candidate in _of_type(features, tfds.features.Image, "image"):
         shape, dtype = features[candidate].shape, np.dtype(features[candidate].np_dtype)
-        if len(shape) == 3 and shape[2] in (1, 3) and dtype == np.uint8:
+        if len(shape) == 3 and shape[2] in (1, 3, 4) and dtype == np.uint8:
             return candidate, shape
     raise UsageError(
-        f"{brief(name)} holds {plain(', '.join(features), 60)}; expected an image feature of uint8 and 1 or 3 channels"
+        f"{brief(name)} holds {plain(', '.join(features), 60)}; expected an image of uint8 and 1, 3 or 4 channels"
     )
 
 

@@ -199,6 +199,24 @@ def check_labels(batch: Mapping[str, Any], model: Any, of: str = "") -> None:
             )
 
 
+def tell_unseen(labels: np.ndarray, count: int, names: Sequence[str] = (), stacklevel: int = 2) -> None:
+    """Says which classes have no row among those to train on.
+
+    Args:
+        labels: (n,) whole numbers from 0 on, below `count`.
+        count: of classes.
+        names: of the classes, where they have some.
+        stacklevel: as of `warnings.warn`.
+    """
+    unseen = np.flatnonzero(np.bincount(labels, minlength=count) == 0)
+    if len(unseen):
+        text = ", ".join(repr(names[index]) if names else str(index) for index in unseen[:4])
+        more = f" and {len(unseen) - 4} more" if len(unseen) > 4 else ""
+        of = f"class {text}" if len(unseen) == 1 else f"{len(unseen)} of {count} classes: {text}{more}"
+        message = f"'label' has no row of {of}; samples of what was never seen mean nothing"
+        warnings.warn(message, stacklevel=stacklevel)
+
+
 def _first(broken):
     """Returns the first row of (n, ...) that holds a true value, or 0."""
     return int(np.argmax(broken.reshape(len(broken), -1).any(axis=1)))

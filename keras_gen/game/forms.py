@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from keras_gen.errors import UsageError
 from keras_gen.game.batch import LIMIT, check_labels, check_shapes, check_values, shown, weightless
+from keras_gen.signatures.classes import numbered
 from keras_gen.signatures.kinds import kind_of
 
 CLASSES = "expected whole numbers (batch,) or (batch, 1), or one-hot (batch, classes)"
@@ -31,6 +32,7 @@ class Wanted:
         self.apart = model.reads == "unpaired"  # rows of different names do not belong together
         self.num_classes, self.vocabulary = (getattr(model, name, None) for name in ("num_classes", "vocabulary"))
         self.classes = {"label", *(name for name, law in model.conditions().items() if law.classes)}
+        self.class_names = {name: law.names for name, law in model.conditions().items() if law.names}
         self.splits, self.replicas = splits, model.distribute_strategy.num_replicas_in_sync
 
     @property
@@ -116,6 +118,8 @@ class Wanted:
     def _put(self, batch, name, value):
         array, want = as_array(name, value), self.shapes[name]
         if name in self.classes:
+            names = self.class_names.get(name) if name in self.must else None
+            array = np.asarray(numbered(array, names, name)) if names else array
             array = classes(name, array, name in self.must)
         elif array.dtype.kind not in "buif" and array.dtype.name != "bfloat16":
             raise UsageError(f"{name!r} holds {array.dtype}; expected numbers (keras_gen.data.load reads files)")

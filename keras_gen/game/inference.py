@@ -2,7 +2,7 @@
 
 import contextlib
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import keras
@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_gen.errors import UsageError, near_misses
 from keras_gen.game.batch import check_labels, check_shapes, check_values
 from keras_gen.game.forms import as_array, classes, with_channel
+from keras_gen.signatures.classes import Classes, names_of, numbered
 from keras_gen.signatures.draws import sample_inputs
 from keras_gen.signatures.law import check_classes, count_of
 from keras_gen.signatures.signature import translator_of
@@ -40,14 +41,15 @@ class Inference:
             del self.__dict__["_without_averages"]
 
     def sample(
-        self, n: int = 1, seed: int = 0, label: int | Sequence[int] | None = None, batch_size: int = 64, **inputs: Any
+        self, n: int = 1, seed: int = 0, label: Classes = None, batch_size: int = 64, **inputs: Any
     ) -> np.ndarray:
         """Draws samples; the same seed gives the same ones, here and from an exported file.
 
         Args:
             n: how many.
             seed: of `numpy.random.default_rng`, which draws the latents.
-            label: of a conditional model: one class or one for each; without it the classes in turn.
+            label: of a conditional model: one class or one for each, by number or name (`class_names`); without it the
+                classes in turn.
             batch_size: how many are made at once.
             **inputs: other inputs of the sampler that are not to be drawn, such as `truncation`: one value for all, or
                 one for each.
@@ -99,6 +101,7 @@ class Inference:
             name: of the signature.
             batch_size: rows computed at once.
             **inputs: its inputs by name, arrays with one row for each example; or numbers, which hold for all rows.
+                Classes also by name.
 
         Returns:
             Its outputs by name.
@@ -109,8 +112,10 @@ class Inference:
         signatures = self.signatures()
         if name not in signatures:
             raise UsageError(f"{type(self).__name__} has no {name!r}; {near_misses(name, signatures)}")
+        meta = signatures[name].meta
+        inputs = {key: numbered(value, names_of(meta, key), key) for key, value in inputs.items()}
         for key, value in inputs.items():
-            if count := count_of(signatures[name].meta, key):
+            if count := count_of(meta, key):
                 check_classes(key, _formed(key, value, ()), count)
         arrays = _rows_for(signatures[name].inputs, name, inputs)
         call = self._compiled(name, signatures[name])
@@ -158,6 +163,8 @@ class Inference:
             UsageError: an input that is missing, not known, of another shape or of another range.
         """
         known = self.expects()
+        names = {key: law.names for key, law in self.conditions().items()}
+        inputs = {key: numbered(value, names.get(key, ()), key) for key, value in inputs.items()}
         given = {key: _formed(key, value, known.get(key, ())) for key, value in inputs.items()}
         arrays = {key: known[key] for key in known if key in given and given[key].ndim}
         check_shapes({key: (None, *given[key].shape[1:]) for key in arrays}, arrays)

@@ -13,6 +13,7 @@ import tensorflow as tf
 
 from keras_gen.data.examples import Examples, Share, Unpaired, served_scaled
 from keras_gen.errors import DamagedError, UsageError
+from keras_gen.game.batch import tell_unseen
 from keras_gen.game.forms import Wanted, is_array
 
 BATCH_SIZE = 32  # as Keras
@@ -95,6 +96,8 @@ def training(model, x, y, batch_size, shuffle, steps_per_epoch) -> Feed:
         found: list[Exception] = []
         data = _checked(model, wanted, x, found, steps_per_epoch, "steps_per_epoch")
         return Feed(lambda epoch, step: data, steps_per_epoch, False, found)
+    if "label" in wanted.must and wanted.num_classes and _are_arrays(x):  # files have said it
+        tell_unseen(examples.arrays["label"], wanted.num_classes, wanted.class_names.get("label", ()), stacklevel=4)
     steps = steps_per_epoch or examples.steps(serving["batch_size"], serving["drop_remainder"])
 
     def at(epoch, step):

@@ -11,6 +11,7 @@ from keras_gen.errors import UsageError, near_misses
 from keras_gen.files import writing
 from keras_gen.latent.moves import as_latents, at_least
 from keras_gen.signatures import draws
+from keras_gen.signatures.classes import names_of, numbered
 from keras_gen.signatures.exported import Exported, open_file
 from keras_gen.signatures.law import law_of
 
@@ -318,7 +319,8 @@ def _labels(function, label, rows):
             given = np.asarray(label).ravel()[0]
             raise UsageError(f"label {given} was given, but {function.name!r} has no labels; leave it out")
         return {}
-    labels = np.broadcast_to(np.asarray(0 if label is None else label), rows).astype(np.int32)
+    label = 0 if label is None else numbered(label, names_of(function.meta))
+    labels = np.broadcast_to(np.asarray(label), rows).astype(np.int32)
     law = law_of(function.meta, "label")
     wrong = labels[(labels < 0) | (labels >= law.classes)] if law and law.classes else ()
     if len(wrong):

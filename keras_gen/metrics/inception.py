@@ -4,7 +4,7 @@ import numpy as np
 
 from keras_gen.data import store
 from keras_gen.errors import UsageError
-from keras_gen.images import from_uint8
+from keras_gen.images import from_uint8, on_white, pixels
 
 _SIDE = 299
 _BLOCK = 64  # images in a forward pass
@@ -51,7 +51,7 @@ class Inception:
         self._run = tf.function(lambda image: network(image, training=False), input_signature=[spec])
 
     def features(self, images: np.ndarray) -> np.ndarray:
-        """Returns (n, 2048) features of images (n, H, W, 1 or 3), uint8, or float32 in [-1, 1].
+        """Returns (n, 2048) features of images (n, H, W, 1, 3, or 4 on white), uint8, or float32 in [-1, 1].
 
         Raises:
             UsageError: images of another shape or type.
@@ -59,13 +59,16 @@ class Inception:
         import tensorflow as tf
 
         images = np.asarray(images)
-        if images.ndim != 4 or images.shape[-1] not in (1, 3) or not images.size:
-            raise UsageError(f"images have shape {images.shape}; expected (n, H, W, 1 or 3)")
+        if images.ndim != 4 or images.shape[-1] not in (1, 3, 4) or not images.size:
+            raise UsageError(f"images have shape {images.shape}; expected (n, H, W, 1, 3 or 4)")
         if images.dtype != np.uint8 and images.dtype.kind != "f":
             raise UsageError(f"images are {images.dtype}; expected uint8, or floats in [-1, 1]")
         out = []
         for first in range(0, len(images), _BLOCK):
-            block = from_uint8(images[first : first + _BLOCK])
+            block = images[first : first + _BLOCK]
+            if block.shape[-1] == 4:
+                block = on_white(block if block.dtype == np.uint8 else pixels(block))
+            block = from_uint8(block)
             block = tf.image.resize(block, (_SIDE, _SIDE), antialias=True)
             out.append(self._run(tf.repeat(block, 3 // block.shape[-1], axis=-1)).numpy())
         return np.concatenate(out)

@@ -1,8 +1,13 @@
 """Classes by name: in the metadata of a signature and its file, and where a person names one."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from keras_gen.errors import UsageError, near_misses
+
+Classes = int | str | Sequence[int | str] | None  # one for all, or one for each, by number or name
 
 
 def packed(names: Sequence[str]) -> str:
@@ -36,6 +41,30 @@ def indices(text: str, names: Sequence[str] = (), name: str = "label") -> list[i
     if packed([text.strip()]) in number:  # it may hold a comma
         return [number[packed([text.strip()])]]
     return [_index(part.strip(), number, name) for part in text.split(",")]
+
+
+def numbered(value: Any, names: Sequence[str] = (), name: str = "label") -> Any:
+    """Returns classes as numbers where some are given as text, as on the command line: a name goes before a number.
+
+    Args:
+        value: one class or many, in a list or an array; numbers stay as they are.
+        names: of the classes, in the order of their numbers; without them there are only numbers.
+        name: what messages call it.
+
+    Raises:
+        UsageError: a text that is neither a name nor a number.
+    """
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "replace")
+    if isinstance(value, str):
+        return _index(packed([value.strip()]), {packed([one]): index for index, one in enumerate(names)}, name)
+    if getattr(getattr(value, "dtype", None), "kind", "") in ("U", "S", "O"):
+        found = numbered(np.asarray(value).tolist(), names, name)
+        return np.array(found) if isinstance(found, list) else found
+    if isinstance(value, (list, tuple)) and any(isinstance(one, (str, bytes, np.str_)) for one in value):
+        known = {one: numbered(one, names, name) for one in {one for one in value if isinstance(one, (str, bytes))}}
+        return [known.get(one, one) if isinstance(one, (str, bytes)) else one for one in value]
+    return value
 
 
 def _index(text, number, name):

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_gen.errors import UsageError, near_misses
+from keras_gen.signatures.classes import Classes, names_of, numbered
 from keras_gen.signatures.law import Law, check_classes, law_of
 
 __all__ = ["Law", "example_inputs", "sample_inputs"]
@@ -17,7 +18,7 @@ def sample_inputs(
     meta: Mapping[str, str],
     n: int,
     seed: int = 0,
-    label: int | Sequence[int] | None = None,
+    label: Classes = None,
     **given: ArrayLike,
 ) -> dict[str, np.ndarray]:
     """Draws every input of a sampler from one seed, in the order of their names; what has no distribution is given.
@@ -27,7 +28,7 @@ def sample_inputs(
         meta: the signature's `meta`, with a `"<input>.law"` for each input that is drawn.
         n: number of samples, at least 1; as many as there are rows of what is given without a law, such as images.
         seed: of `numpy.random.default_rng`.
-        label: class of all samples, or one for each; without it the classes in turn.
+        label: class of all samples, or one for each, by number or name; without it the classes in turn.
         **given: other inputs that are not drawn, such as `truncation`: one value for all samples, or one for each.
 
     Raises:
@@ -52,10 +53,11 @@ def sample_inputs(
             continue
         inputs[name] = law.draw((n, *shapes[name][1:]), rng)
         if name in given:
-            inputs[name] = _given(name, given[name], inputs[name], law.classes)
+            inputs[name] = _given(name, given[name], inputs[name], law.classes, names_of(meta, name))
     return inputs
 
 
+<<<<<<< HEAD
 def _whole(name, given, shape):
     """Returns what must be given, for no law draws it."""
     if name not in given:
@@ -70,8 +72,11 @@ def _whole(name, given, shape):
 
 
 def _given(name, value, drawn, classes):
+=======
+def _given(name, value, drawn, classes, names):
+>>>>>>> sources
     """Returns a value in the place, the shape and the type of one that was drawn."""
-    array = np.asarray(value)
+    array = np.asarray(numbered(value, names, name) if classes else value)
     if classes:
         check_classes(name, array, classes)
     try:

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import mmap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +13,9 @@ from numpy.typing import ArrayLike
 from keras_gen.errors import DamagedError, UsageError, near_misses
 from keras_gen.files import writing
 from keras_gen.signatures import draws
+from keras_gen.signatures.classes import Classes, names_of, numbered
 from keras_gen.signatures.law import check_classes, count_of
+from keras_gen.signatures.signature import translator_of
 
 Tensors = dict[str, np.ndarray]
 Specs = dict[str, tuple[tuple[int | None, ...], np.dtype]]
@@ -102,6 +104,7 @@ class Exported:
         for name, (_, dtype) in graph.inputs.items():
             count = count_of(graph.meta, name) if dtype.kind in "iu" else 0
             if count and name in inputs:
+                inputs[name] = numbered(inputs[name], names_of(graph.meta, name), name)
                 check_classes(name, inputs[name], count)
         return self.unchecked(signature, **inputs)
 
@@ -146,19 +149,23 @@ class Exported:
         raise UsageError(f"{_shown(self.path)} holds no sampler, only {', '.join(self.signatures)}; {way_out}")
 
     def sample(
+<<<<<<< HEAD
         self,
         n: int = 1,
         seed: int = 0,
         label: int | Sequence[int] | None = None,
         batch_size: int = 64,
         **inputs: ArrayLike,
+=======
+        self, n: int, seed: int = 0, label: Classes = None, batch_size: int = 64, **inputs: ArrayLike
+>>>>>>> sources
     ) -> dict[str, np.ndarray]:
         """Draws samples: the same as `model.sample` with the same seed.
 
         Args:
             n: number of samples; as many as there are rows of what is given.
             seed: of the inputs, which are drawn for all samples at once: `batch_size` changes nothing.
-            label: class of all samples, or one for each; without it the classes in turn.
+            label: class of all samples, or one for each, by number or name; without it the classes in turn.
             batch_size: samples per call of the runtime.
             **inputs: other inputs that are not to be drawn, as for `model.sample`.
 
@@ -183,6 +190,30 @@ class Exported:
         if "label" in inputs:
             samples["label"] = inputs["label"]
         return samples
+
+    def translate(
+        self, images: ArrayLike, to: str | None = None, seed: int = 0, batch_size: int = 16, **inputs: ArrayLike
+    ) -> np.ndarray:
+        """Makes images of images: the same as `model.translate`.
+
+        Args:
+            images: float32 (n, H, W, C) in [-1, 1].
+            to: `"a"` or `"b"`, in a file with both ways.
+            seed: of whatever else is drawn.
+            batch_size: images per call of the runtime.
+            **inputs: other inputs that are not to be drawn.
+        """
+        metas = {name: graph.meta for name, graph in self._graphs.items()}
+        name = translator_of(metas, to, _shown(self.path))
+        shapes = {key: shape for key, (shape, _) in self._graphs[name].inputs.items()}
+        inputs = draws.sample_inputs(
+            shapes, metas[name], max(1, len(images)), seed, **{metas[name]["given"]: images}, **inputs
+        )
+        parts = [
+            self.run(name, **{key: array[start : start + batch_size] for key, array in inputs.items()})
+            for start in range(0, len(images), batch_size)
+        ]
+        return np.concatenate([part[metas[name]["sample"]] for part in parts])
 
     def _graph(self, signature):
         if signature not in self._graphs:

@@ -32,7 +32,8 @@ class Signature(NamedTuple):
         meta: string to string. `"<input>.law"` says how an input is drawn (`keras_gen.draws`): `"normal"`,
             `"uniform"`, `"classes 10"` or `"constant 1"`. `"sample"` names the output that is a sample; a signature
             without it is not a sampler, and one with `"given"` makes it of that input, which no law draws.
-            `"<tensor>.range"`, `"<tensor>.layout"` and `"<tensor>.classes"` (names, comma separated) describe tensors.
+            `"<tensor>.range"`, `"<tensor>.layout"` and `"<tensor>.classes"` (names, comma separated) describe tensors;
+            files add `"<tensor>.channels"`, `"RGBA"`, of images with opacity.
             `"<input>.out_of_range"` is `"clamped"` where a class that does not exist is taken for the nearest that
             does; `sample` and `run` refuse it.
         static_batch: the batch dimension is fixed when the file is made (recurrent networks on TFLite).

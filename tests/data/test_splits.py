@@ -6,7 +6,7 @@ from PIL import Image
 from planted import Bug
 from sources import save
 
-from keras_gen.data import examples, splits, windows
+from keras_gen.data import examples, load, splits, windows
 from keras_gen.data.splits import held_out
 
 COUNT, SORTED = 60, np.arange(60) // 12  # ordered by class, as data often are
@@ -105,6 +105,8 @@ def test_all_of_a_set_with_splits_is_each_of_them(tmp_path):
     np.testing.assert_array_equal(every.arrays["image"][..., 0], IMAGES)
     assert every.arrays["label"].tolist() == SORTED.tolist() and examples(path).held == 0
     assert len(examples("digits", "all")) == 1797
+    first, second = (next(iter(load(path, "all", seed=seed, batch_size=60)))["image"] for seed in (0, 1))
+    assert not np.array_equal(first, second), "all is to train on: not class after class"
     with pytest.warns(UserWarning, match="no labels for test"):
         assert "label" not in examples(save(path, x_train=IMAGES, y_train=SORTED, x_test=IMAGES), "all").arrays
     for name, image in (("one shape", IMAGES[:, :3]), ("one type", IMAGES / 255.0)):

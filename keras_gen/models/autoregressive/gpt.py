@@ -19,6 +19,7 @@ from keras_gen.losses import mean
 from keras_gen.networks import transformer as networks
 from keras_gen.networks.build import call
 from keras_gen.ops.decoding import in_windows, likeliest, sampled_rows
+from keras_gen.signatures.classes import Classes
 from keras_gen.signatures.draws import sample_inputs
 from keras_gen.signatures.law import Law, metadata
 from keras_gen.signatures.signature import Signature, signature
@@ -214,7 +215,7 @@ class GPT(GenerativeModel):
         return Tokenizer(self.tokenizer).decode(tokens)
 
     def sample(
-        self, n: int = 1, seed: int = 0, label: int | Sequence[int] | None = None, batch_size: int = 64, **inputs: Any
+        self, n: int = 1, seed: int = 0, label: Classes = None, batch_size: int = 64, **inputs: Any
     ) -> np.ndarray:
         """Draws rows of `context` tokens, int32 (n, context); further arguments are those of `generate`."""
         if label is None and self.num_classes:
@@ -232,7 +233,7 @@ class GPT(GenerativeModel):
         top_k: int | None = None,
         top_p: float = 1.0,
         beams: int | None = None,
-        label: int | Sequence[int] | None = None,
+        label: Classes = None,
         cached: bool = True,
         batch_size: int = 64,
     ) -> Any:
@@ -250,7 +251,7 @@ class GPT(GenerativeModel):
             top_k: draw among so many of the likeliest tokens.
             top_p: draw among the likeliest tokens that have this probability together, in (0, 1].
             beams: in place of draws, keep so many of the likeliest sequences, and return the best, n of them.
-            label: with classes: one for all rows, or one for each.
+            label: with classes: one for all rows, or one for each, by number or name.
             cached: keep keys and values; without, each token takes a pass over all that are seen. Both draw alike.
             batch_size: rows computed at once.
 
