@@ -45,8 +45,8 @@ def examples(
     tenth out.
 
     Args:
-        name_or_path: of a folder, or an `.npz` file; or `"digits"`: scikit-learn's after their edges, or unpaired beside
-            others, inverted.
+        name_or_path: of a folder, or an `.npz` file; or `"digits"`: scikit-learn's after their edges, or unpaired
+            beside others, inverted.
         split: `"train"`, `"validation"`, `"test"` or `"all"`.
         kind: `"pairs"` or `"unpaired"`.
         image_size: as for `keras_gen.data.load`.

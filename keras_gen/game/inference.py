@@ -94,6 +94,27 @@ class Inference:
         drawn = sample_inputs(shapes, signature.meta, max(1, len(images)), seed, **{given: images}, **inputs)
         return self.run(name, batch_size, **drawn)[signature.meta["sample"]]
 
+    def preview(self, examples: Any = None, n: int = 64, seed: int = 0) -> tuple[np.ndarray, int | None]:
+        """Returns images that show what has been learned, and how many are in a row; `None` leaves that open.
+
+        Args:
+            examples: `keras_gen.data.Examples` of what a batch holds; only a model that makes images of images looks.
+            n: images.
+            seed: of the samples.
+        """
+        ways = [name for name, one in self.signatures().items() if one.meta.get("given") and "sample" in one.meta]
+        if not ways:
+            return self.sample(n, seed=seed), None
+        batch = next(iter(examples.dataset(max(1, min(len(examples), n // 3)))))
+        pairs = []
+        for name in ways:
+            given = batch["source" if not name.endswith("_to_a") else "target"].numpy()
+            pairs += [given, self.translate(given, to=name[-1] if "_to_" in name else None, seed=seed)]
+        pairs += [batch["target"].numpy()] if len(ways) == 1 and "target" in batch else []
+        channels = max(images.shape[-1] for images in pairs)
+        pairs = [np.repeat(images, channels // images.shape[-1], -1) for images in pairs]
+        return np.stack(pairs, axis=1).reshape(-1, *pairs[0].shape[1:]), len(pairs)
+
     def run(self, name: str, batch_size: int = 64, /, **inputs: Any) -> dict[str, np.ndarray]:
         """Calls one of `signatures()`, compiled, on any number of rows.
 

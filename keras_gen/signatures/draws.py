@@ -57,7 +57,6 @@ def sample_inputs(
     return inputs
 
 
-<<<<<<< HEAD
 def _whole(name, given, shape):
     """Returns what must be given, for no law draws it."""
     if name not in given:
@@ -71,10 +70,7 @@ def _whole(name, given, shape):
     return array.astype(np.float32, copy=False)
 
 
-def _given(name, value, drawn, classes):
-=======
 def _given(name, value, drawn, classes, names):
->>>>>>> sources
     """Returns a value in the place, the shape and the type of one that was drawn."""
     array = np.asarray(numbered(value, names, name) if classes else value)
     if classes:

@@ -149,16 +149,7 @@ class Exported:
         raise UsageError(f"{_shown(self.path)} holds no sampler, only {', '.join(self.signatures)}; {way_out}")
 
     def sample(
-<<<<<<< HEAD
-        self,
-        n: int = 1,
-        seed: int = 0,
-        label: int | Sequence[int] | None = None,
-        batch_size: int = 64,
-        **inputs: ArrayLike,
-=======
-        self, n: int, seed: int = 0, label: Classes = None, batch_size: int = 64, **inputs: ArrayLike
->>>>>>> sources
+        self, n: int = 1, seed: int = 0, label: Classes = None, batch_size: int = 64, **inputs: ArrayLike
     ) -> dict[str, np.ndarray]:
         """Draws samples: the same as `model.sample` with the same seed.
 
@@ -203,17 +194,26 @@ class Exported:
             batch_size: images per call of the runtime.
             **inputs: other inputs that are not to be drawn.
         """
-        metas = {name: graph.meta for name, graph in self._graphs.items()}
-        name = translator_of(metas, to, _shown(self.path))
+        name = self.translator(to)
+        meta = self._graphs[name].meta
         shapes = {key: shape for key, (shape, _) in self._graphs[name].inputs.items()}
-        inputs = draws.sample_inputs(
-            shapes, metas[name], max(1, len(images)), seed, **{metas[name]["given"]: images}, **inputs
-        )
+        inputs = draws.sample_inputs(shapes, meta, max(1, len(images)), seed, **{meta["given"]: images}, **inputs)
         parts = [
             self.run(name, **{key: array[start : start + batch_size] for key, array in inputs.items()})
             for start in range(0, len(images), batch_size)
         ]
-        return np.concatenate([part[metas[name]["sample"]] for part in parts])
+        return np.concatenate([part[meta["sample"]] for part in parts])
+
+    def translator(self, to: str | None = None) -> str:
+        """Returns the name of the signature that makes an image of an image.
+
+        Args:
+            to: as for `translate`.
+
+        Raises:
+            UsageError: this file holds none.
+        """
+        return translator_of({name: graph.meta for name, graph in self._graphs.items()}, to, _shown(self.path))
 
     def _graph(self, signature):
         if signature not in self._graphs:
