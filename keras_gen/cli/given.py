@@ -108,7 +108,7 @@ def arguments(name: str, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
                 raise UsageError(f"--set {key} is for drawing samples; give it to: python -m keras_gen sample RUN")
             raise UsageError(f"--set {key}: {cls} has no argument {key!r}; {near_misses(key, defaults)}")
         try:
-            given[key] = ast.literal_eval(text)
+            given[key] = ast.literal_eval({"true": "True", "false": "False"}.get(text, text))  # as recipes write them
         except (ValueError, SyntaxError, MemoryError, RecursionError):
             given[key] = text
         _check_type(f"--set {key}={shown(text, 40)}", given[key], defaults[key])
@@ -132,10 +132,10 @@ def _check_settings(name, settings):
 
 def _check_type(what, value, default):
     """Compares a value with the constructor's default, where that tells the type."""
-    number = isinstance(default, (int, float))
-    fits = {int: (int, float), float: (int, float), str: str, tuple: (tuple, list)}.get(type(default), object)
-    if not isinstance(value, fits):
-        expected = "a number" if number else "a list" if isinstance(default, tuple) else "text"
+    words = {bool: "True or False", int: "a number", float: "a number", str: "text", tuple: "a list"}
+    fits = {bool: int, int: (int, float), float: (int, float), str: str, tuple: (tuple, list)}
+    if not isinstance(value, fits.get(type(default), object)):
+        expected = words[type(default)]
         example = str(list(default) if isinstance(default, tuple) else default).replace(" ", "")
         raise UsageError(f"{what} is of another type; expected {expected}, such as {example}")
 

@@ -113,7 +113,9 @@ class Inference:
         pairs += [batch["target"].numpy()] if len(ways) == 1 and "target" in batch else []
         channels = max(images.shape[-1] for images in pairs)
         pairs = [np.repeat(images, channels // images.shape[-1], -1) for images in pairs]
-        return np.stack(pairs, axis=1).reshape(-1, *pairs[0].shape[1:]), len(pairs)
+        rows = len(pairs[0])
+        beside = max(1, round((rows / len(pairs)) ** 0.5))  # as many of them as make a square of it
+        return np.stack(pairs, axis=1).reshape(-1, *pairs[0].shape[1:]), len(pairs) * beside
 
     def run(self, name: str, batch_size: int = 64, /, **inputs: Any) -> dict[str, np.ndarray]:
         """Calls one of `signatures()`, compiled, on any number of rows.

@@ -8,6 +8,7 @@ from keras_gen import distribution
 from keras_gen.errors import UsageError
 from keras_gen.game import averages
 from keras_gen.game.batch import Batch, unpack
+from keras_gen.layers.spectral import iterated
 
 
 class Step:
@@ -69,8 +70,11 @@ class Step:
         share, parts = _share(batch), self._accumulate
         terms: list = [None] * len(players)
         gradients: list = [None] * len(players)
+        held = [(state, tf.convert_to_tensor(state)) for state in iterated(self)] if parts > 1 else []
         for index in range(parts):
             part = batch.part(index, parts)
+            for state, value in held if index else ():
+                state.assign(value)  # every part meets what the whole batch would, and leaves what it would
             # One part after the other: the memory of all at once is what is to be saved.
             done = [value for values in gradients if values for value in values if value is not None]
             with tf.control_dependencies(done):

@@ -51,6 +51,7 @@ class CausalSelfAttention(layers.Layer):
         rotary: turn queries and keys by angles that grow with their place, so that their products depend on distances
             (Su et al., "RoFormer", 2021, arXiv:2104.09864).
         output_spread: standard deviation of the last layer's weights at the beginning.
+        bias: add biases in the dense layers.
         **kwargs: of `keras.layers.Layer`.
 
     Raises:
@@ -61,11 +62,17 @@ class CausalSelfAttention(layers.Layer):
     """
 
     def __init__(
-        self, heads: int, dropout: float = 0.0, rotary: bool = False, output_spread: float = SPREAD, **kwargs: Any
+        self,
+        heads: int,
+        dropout: float = 0.0,
+        rotary: bool = False,
+        output_spread: float = SPREAD,
+        bias: bool = True,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         self.heads, self.dropout, self.rotary = positive("heads", heads), dropout, rotary
-        self.output_spread = output_spread
+        self.output_spread, self.bias = output_spread, bias
         self.lost = layers.Dropout(dropout, dtype=self.dtype_policy)
 
     def build(self, shape):
@@ -74,8 +81,8 @@ class CausalSelfAttention(layers.Layer):
         if width % self.heads or (self.rotary and width // self.heads % 2):
             even = ", by an even number" if self.rotary else ""
             raise UsageError(f"width is {width}, heads {self.heads}; expected heads that divide the width{even}")
-        self.project = _dense(3 * width, SPREAD, self.dtype_policy)
-        self.merge = _dense(width, self.output_spread, self.dtype_policy)
+        self.project = _dense(3 * width, SPREAD, self.dtype_policy, self.bias)
+        self.merge = _dense(width, self.output_spread, self.dtype_policy, self.bias)
         self.project.build(shape)
         self.merge.build(shape)
 
@@ -119,7 +126,7 @@ class CausalSelfAttention(layers.Layer):
 
     def get_config(self):
         """Returns the constructor's arguments."""
-        own = {name: getattr(self, name) for name in ("heads", "dropout", "rotary", "output_spread")}
+        own = {name: getattr(self, name) for name in ("heads", "dropout", "rotary", "output_spread", "bias")}
         return {**super().get_config(), **own}
 
 
@@ -132,24 +139,33 @@ class TransformerBlock(layers.Layer):
         dropout: share of the attention's weights, and of what is added, that is left out in training.
         rotary: as for `CausalSelfAttention`.
         output_spread: standard deviation of the weights of the last layer of both parts at the beginning.
+        bias: add biases in dense layers and normalizations.
         **kwargs: of `keras.layers.Layer`.
     """
 
     def __init__(
-        self, heads: int, dropout: float = 0.0, rotary: bool = False, output_spread: float = SPREAD, **kwargs: Any
+        self,
+        heads: int,
+        dropout: float = 0.0,
+        rotary: bool = False,
+        output_spread: float = SPREAD,
+        bias: bool = True,
+        **kwargs: Any,
     ):
         super().__init__(**kwargs)
         policy = self.dtype_policy
         self.settings = {"heads": heads, "dropout": dropout, "rotary": rotary, "output_spread": output_spread}
+        self.settings["bias"] = bias
         self.attention = CausalSelfAttention(**self.settings, dtype=policy)
-        self.norms = [layers.LayerNormalization(epsilon=1e-5, dtype=policy) for _ in range(2)]
+        self.norms = [layers.LayerNormalization(epsilon=1e-5, center=bias, dtype=policy) for _ in range(2)]
         self.lost = layers.Dropout(dropout, dtype=policy)
 
     def build(self, shape):
         """Makes the dense layers."""
         width = shape[-1]
-        self.widen = _dense(4 * width, SPREAD, self.dtype_policy)
-        self.narrow = _dense(width, self.settings["output_spread"], self.dtype_policy)
+        bias, spread = self.settings["bias"], self.settings["output_spread"]
+        self.widen = _dense(4 * width, SPREAD, self.dtype_policy, bias)
+        self.narrow = _dense(width, spread, self.dtype_policy, bias)
         for layer in (self.attention, *self.norms, self.widen):
             layer.build(shape)
         self.narrow.build((*shape[:-1], 4 * width))
@@ -172,8 +188,9 @@ class TransformerBlock(layers.Layer):
         return {**super().get_config(), **self.settings}
 
 
-def _dense(units, spread, policy, **more):
-    return layers.Dense(units, kernel_initializer=keras.initializers.RandomNormal(stddev=spread), dtype=policy, **more)
+def _dense(units, spread, policy, bias):
+    normal = keras.initializers.RandomNormal(stddev=spread)
+    return layers.Dense(units, use_bias=bias, kernel_initializer=normal, dtype=policy)
 
 
 def _sizes(x):

@@ -74,7 +74,8 @@ class SpectralDense(_Spectral, keras.layers.Dense):
 
     The kernel itself is never written to: the division is part of the forward pass, and the gradient goes through it.
     The singular value is followed by power iteration from a state, the vector `u`, which moves in training calls only;
-    an inference call after a training call gives the same output.
+    an inference call after a training call gives the same output. A step that judges real images and fake ones moves it
+    twice, as the authors' program does, and no more with `compile(accumulate=)`: each part of a batch meets the same.
 
     Args:
         *args: those of `keras.layers.Dense`.
@@ -132,6 +133,20 @@ class SpectralConv2D(_Spectral, keras.layers.Conv2D):
 
     def _beside(self, bias):
         return bias if self.data_format == "channels_last" else bias[:, None, None]
+
+
+def iterated(root: keras.layers.Layer) -> list:
+    """Returns the variables below a layer that training calls move by power iteration: `u`.
+
+    Of `keras.layers.SpectralNormalization` they are its `u` and the kernel, which it divides in place.
+    """
+    found = []
+    for layer in root._flatten_layers():
+        if isinstance(layer, _Spectral) and layer.built:
+            found.append(layer.u)
+        elif isinstance(layer, keras.layers.SpectralNormalization) and layer.built:
+            found += [layer.vector_u, layer.kernel]
+    return found
 
 
 def _unit_vector(shape, dtype=None):

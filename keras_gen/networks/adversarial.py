@@ -8,7 +8,7 @@ from keras import layers
 
 from keras_gen.layers import MinibatchStddev
 from keras_gen.networks import conv, mlp, resnet
-from keras_gen.networks.build import Laws, biased, dense, in_float32, labelled, network, normalized
+from keras_gen.networks.build import EPSILON, Laws, biased, dense, in_float32, labelled, network, normalized
 from keras_gen.signatures.law import Law
 
 ARCHITECTURES = {"mlp": mlp, "conv": conv, "resnet": resnet}
@@ -44,6 +44,7 @@ def discriminator(
     hidden: Sequence[int] | None,
     width: int,
     norm: str,
+    norm_epsilon: float = EPSILON,
     dropout: float = 0.0,
     minibatch_stddev: bool = False,
     beside: Laws | None = None,
@@ -59,6 +60,7 @@ def discriminator(
         hidden: widths of the generator's dense layers, here in reverse.
         width: channels (`"conv"`, `"resnet"`).
         norm: one of `DISCRIMINATOR_NORMS`.
+        norm_epsilon: added to the variances of `"layer"`.
         dropout: share of the hidden units that are left out in training.
         minibatch_stddev: add how much the features vary over a part of the batch.
         beside: laws of further inputs. `label` becomes one more channel of the image, a learned plane for each class;
@@ -73,7 +75,7 @@ def discriminator(
     image = keras.Input(tuple(image_shape), name="image")
     label, x = labelled(image, None if projection else num_classes)
     inputs = {"image": image, **label}
-    features = _trunk(architecture, x, hidden, width, norm=norm, dropout=dropout)
+    features = _trunk(architecture, x, hidden, width, norm=norm, epsilon=norm_epsilon, dropout=dropout)
     if beside:
         vectors = {name: keras.Input(shape[1:], name=name) for name, (shape, _) in beside.items()}
         inputs |= vectors
@@ -89,7 +91,7 @@ def discriminator(
         logits = [layers.Add()([logits[0], layers.Dot(axes=-1)([of_class, features])])]
     if codes:
         y = layers.Dense(128, use_bias=biased(norm), name="codes_hidden")(features)
-        y = layers.LeakyReLU(0.1, name="codes_activation")(normalized(y, norm, name="codes_norm"))
+        y = layers.LeakyReLU(0.1, name="codes_activation")(normalized(y, norm, epsilon=norm_epsilon, name="codes_norm"))
         logits.append(layers.Dense(codes, name="codes_output")(y))
     whole = layers.Concatenate()(logits) if len(logits) > 1 else logits[0]
     return keras.Model(inputs, in_float32(whole), name="discriminator")

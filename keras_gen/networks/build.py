@@ -72,6 +72,20 @@ def labelled(x: Any, num_classes: int | None) -> tuple[dict[str, Any], Any]:
     return {"label": label}, keras.layers.Concatenate()([x, code])
 
 
+def labelling(label: Mapping[str, Any], num_classes: int | None, label_layers: str) -> Callable[[Any], Any]:
+    """Returns what puts the label beside vectors (B, d) of later layers, too, where `label_layers` is `"all"`.
+
+    Args:
+        label: the inputs that `labelled` has made.
+        num_classes: as for `labelled`.
+        label_layers: one of `LABEL_LAYERS`; with `"first"`, or without labels, vectors stay as they are.
+    """
+    if not label or label_layers == "first":
+        return lambda x: x
+    code = keras.ops.one_hot(label["label"], num_classes)
+    return lambda x: keras.layers.Concatenate()([x, code])
+
+
 # Of a network's inputs: name to shape, batch first, and law. A law's text is understood, too.
 Laws = Mapping[str, tuple[Sequence[int | None], Law | str]]
 
@@ -93,15 +107,24 @@ def joined(laws: Laws) -> tuple[dict[str, Any], Any]:
     return inputs, layers.Concatenate()(parts) if len(parts) > 1 else parts[0]
 
 
+LABEL_LAYERS = ("all", "first")
 GENERATOR_NORMS = ("batch", "sync_batch", "conditional_batch", "none")
 DISCRIMINATOR_NORMS = ("batch", "sync_batch", "layer", "spectral", "none")
+EPSILON = 1e-5  # added to variances, as in the programs of the papers
 
 
-def normalized(x: Any, norm: str, label: Any = None, num_classes: int | None = None, name: str | None = None) -> Any:
+def normalized(
+    x: Any,
+    norm: str,
+    label: Any = None,
+    num_classes: int | None = None,
+    epsilon: float = EPSILON,
+    name: str | None = None,
+) -> Any:
     """Normalizes a hidden layer's output: `"layer"` each example over all of its positions and channels.
 
     `"none"` and `"spectral"`, which is of kernels (`dense`, `conv2d`), leave it alone. `"conditional_batch"` scales and
-    shifts by the class, `label` of `num_classes`.
+    shifts by the class, `label` of `num_classes`. `epsilon` is added to the variances of `"layer"`.
     """
     if norm in ("none", "spectral"):
         return x
@@ -109,10 +132,10 @@ def normalized(x: Any, norm: str, label: Any = None, num_classes: int | None = N
         return ConditionalBatchNormalization(num_classes, name=name)([x, label])
     if norm == "layer":
         # Of maps, scale and shift are of channels: a group of all channels, over all places.
-        layer = layers.GroupNormalization(1, name=name) if len(x.shape) > 2 else layers.LayerNormalization(name=name)
-        return layer(x)
+        given = {"epsilon": epsilon, "name": name}
+        return (layers.GroupNormalization(1, **given) if len(x.shape) > 2 else layers.LayerNormalization(**given))(x)
     synchronized = norm == "sync_batch"
-    return layers.BatchNormalization(momentum=0.9, epsilon=1e-5, synchronized=synchronized, name=name)(x)
+    return layers.BatchNormalization(momentum=0.9, epsilon=EPSILON, synchronized=synchronized, name=name)(x)
 
 
 def conditioned(laws: Laws, norm: str) -> tuple[dict[str, Any], Any, dict[str, Any]]:

@@ -8,6 +8,7 @@ from keras import layers
 
 from keras_gen.errors import UsageError
 from keras_gen.networks.build import (
+    EPSILON,
     Laws,
     biased,
     conditioned,
@@ -16,6 +17,7 @@ from keras_gen.networks.build import (
     hidden_layers,
     in_float32,
     labelled,
+    labelling,
     network,
     normalized,
 )
@@ -83,52 +85,67 @@ def trunk(
     width: int = 128,
     norm: str = "batch",
     dropout: float = 0.0,
+    epsilon: float = EPSILON,
     kernel: int = 5,
 ) -> Any:
     """Maps images (B, H, W, C) to features (B, f) by convolutions of stride 2: a discriminator's first part.
 
     Dense layers of the widths `hidden` come last. `norm` is one of `DISCRIMINATOR_NORMS`; those of activations leave
-    out the first layer. `dropout` follows each.
+    out the first layer. `epsilon` is as for `normalized`. `dropout` follows each.
     """
     _, channels = stages(image.shape[1:], width)
     x = image
     for stage, filters in enumerate(channels):
         kind = "none" if stage == 0 and norm != "spectral" else norm
         x = conv2d(filters, kernel, 2, kind, use_bias=biased(kind), kernel_initializer=_weights())(x)
-        x = layers.LeakyReLU(0.2)(normalized(x, kind))
+        x = layers.LeakyReLU(0.2)(normalized(x, kind, epsilon=epsilon))
         if dropout:
             x = layers.Dropout(dropout)(x)
     x = layers.Flatten()(x)
-    return hidden_layers(x, hidden, norm, lambda: layers.LeakyReLU(0.2), dropout, kernel_initializer=_weights())
+    of_norm = {"epsilon": epsilon}
+    return hidden_layers(
+        x, hidden, norm, lambda: layers.LeakyReLU(0.2), dropout, of_norm, kernel_initializer=_weights()
+    )
 
 
 @network
-def encoder(image_shape: Sequence[int], outputs: int, width: int = 32, num_classes: int | None = None) -> keras.Model:
+def encoder(
+    image_shape: Sequence[int],
+    outputs: int,
+    width: int = 32,
+    num_classes: int | None = None,
+    label_layers: str = "first",
+) -> keras.Model:
     """Maps `image` (B, H, W, C) to (B, outputs) by ReLU convolutions of stride 2 and one dense layer of 8 `width`.
 
-    With `num_classes` it sees `label`, int32 (B,), too.
+    With `num_classes` it sees `label`, int32 (B,), too, in `label_layers` of the dense layers.
     """
     _, channels = stages(image_shape, width)
     image = keras.Input(tuple(image_shape), name="image")
     label, x = labelled(image, num_classes)
     for filters in channels:
         x = layers.Conv2D(filters, 4, 2, padding="same", activation="relu")(x)
-    x = layers.Dense(8 * width, activation="relu")(layers.Flatten()(x))
+    again = labelling(label, num_classes, label_layers)
+    x = again(layers.Dense(8 * width, activation="relu")(again(layers.Flatten()(x))))
     return keras.Model({"image": image, **label}, in_float32(layers.Dense(outputs)(x)), name="encoder")
 
 
 @network
 def decoder(
-    latent_dim: int, output_shape: Sequence[int], width: int = 32, num_classes: int | None = None
+    latent_dim: int,
+    output_shape: Sequence[int],
+    width: int = 32,
+    num_classes: int | None = None,
+    label_layers: str = "first",
 ) -> keras.Model:
     """Maps `latent` (B, latent_dim) to (B, H, W, C), without a last activation: the encoder in reverse.
 
-    With `num_classes` it sees `label`, int32 (B,), too.
+    With `num_classes` it sees `label`, int32 (B,), too, in `label_layers` of the dense layers.
     """
     (height, breadth), channels = stages(output_shape, width)
     latent = keras.Input((latent_dim,), name="latent")
     label, x = labelled(latent, num_classes)
-    x = layers.Dense(8 * width, activation="relu")(x)
+    x = labelling(label, num_classes, label_layers)(layers.Dense(8 * width, activation="relu")(x))
     x = layers.Dense(height * breadth * channels[-1], activation="relu")(x)
     x = layers.Reshape((height, breadth, channels[-1]))(x)
     for filters in reversed(channels[:-1]):

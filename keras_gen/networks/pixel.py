@@ -21,6 +21,7 @@ def pixel_cnn(
     first: int,
     kernel: int,
     gated: bool,
+    skips: bool = False,
     num_classes: int | None = None,
 ) -> keras.Model:
     """Maps `image` (B, H, W, C), and `label` (B,) with classes, to (B, H, W, C * outputs), by channels.
@@ -33,11 +34,13 @@ def pixel_cnn(
         first: side of the first kernel, odd.
         kernel: side of the others, odd.
         gated: a vertical and a horizontal stack of gates; without, one stack of ReLUs.
+        skips: the last layers see the sum of what each block's gates give them, in place of what passes from block to
+            block (`gated`).
         num_classes: number of classes.
     """
     inputs, masked, bias = _begun(image_shape, num_classes)
-    make = _gated if gated else _plain
-    return _finished(inputs, masked, make(inputs["image"], masked, bias, width, blocks, first, kernel), width, outputs)
+    given = (inputs["image"], masked, bias, width, blocks, first, kernel)
+    return _finished(inputs, masked, _gated(*given, skips) if gated else _plain(*given), width, outputs)
 
 
 @network
@@ -111,9 +114,9 @@ def _plain(image, masked, bias, width, blocks, first, kernel):
     return x
 
 
-def _gated(image, masked, bias, width, blocks, first, kernel):
+def _gated(image, masked, bias, width, blocks, first, kernel, skips):
     """Gated blocks: `down` knows the rows above a place, `across` the pixels before it in its row as well."""
-    down, across = image, image
+    down, across, seen = image, image, []
     for block in range(blocks + 1):
         size = kernel if block else first
         # The first layer leaves its own row, and its own pixel, out; what follows has left them out already.
@@ -121,6 +124,10 @@ def _gated(image, masked, bias, width, blocks, first, kernel):
         row = masked(2 * width, (1, size), "B" if block else "A", parts=2)(across)
         both = layers.Add()([row, layers.Conv2D(2 * width, 1, name=f"{LINK}{block}")(down)])
         down, both = (_gate(bias(x)) for x in (down, both))
+        if skips:
+            seen.append(masked(width, 1)(both))
+            if block == blocks:
+                return layers.Add()(seen)
         both = masked(width, 1)(both)
         across = layers.Add()([across, both]) if block else both
     return across

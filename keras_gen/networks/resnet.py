@@ -6,7 +6,17 @@ from typing import Any
 import keras
 from keras import layers
 
-from keras_gen.networks.build import Laws, biased, conditioned, conv2d, halvings, hidden_layers, network, normalized
+from keras_gen.networks.build import (
+    EPSILON,
+    Laws,
+    biased,
+    conditioned,
+    conv2d,
+    halvings,
+    hidden_layers,
+    network,
+    normalized,
+)
 from keras_gen.networks.conv import stages
 
 SMALLEST = 5  # the discriminator halves maps while their shorter side stays above
@@ -41,28 +51,34 @@ def _up(x, width, norm, condition):
 
 
 def trunk(
-    image: Any, hidden: Sequence[int] = (), width: int = 128, norm: str = "spectral", dropout: float = 0.0
+    image: Any,
+    hidden: Sequence[int] = (),
+    width: int = 128,
+    norm: str = "spectral",
+    dropout: float = 0.0,
+    epsilon: float = EPSILON,
 ) -> Any:
     """Maps images (B, H, W, C) to features (B, f) by residual blocks: a discriminator's first part.
 
     Blocks halve both sides down to 5 to 8 pixels, two more keep them, and `width` features are sums over all places,
-    which dense layers of the widths `hidden` follow. `norm` is one of `DISCRIMINATOR_NORMS`; `dropout` acts on the
-    features.
+    which dense layers of the widths `hidden` follow. `norm` is one of `DISCRIMINATOR_NORMS`, with `epsilon` as for
+    `normalized`; `dropout` acts on the features.
     """
+    of_norm = {"epsilon": epsilon}
     halves = max(1, halvings(*image.shape[1:3], SMALLEST))
     x = image
     for block in range(halves + 2):
-        x = _down(x, width, norm, halve=block < halves, first=block == 0)
-    x = keras.ops.sum(layers.ReLU()(normalized(x, norm)), axis=(1, 2))
+        x = _down(x, width, norm, of_norm, halve=block < halves, first=block == 0)
+    x = keras.ops.sum(layers.ReLU()(normalized(x, norm, **of_norm)), axis=(1, 2))
     x = layers.Dropout(dropout)(x) if dropout else x
-    return hidden_layers(x, hidden, norm, layers.ReLU, dropout)
+    return hidden_layers(x, hidden, norm, layers.ReLU, dropout, of_norm)
 
 
-def _down(x, width, norm, halve, first):
+def _down(x, width, norm, of_norm, halve, first):
     """Is a block in which the first layer of all sees the image itself, and not what a ReLU leaves of it."""
-    y = x if first else layers.ReLU()(normalized(x, norm))
+    y = x if first else layers.ReLU()(normalized(x, norm, **of_norm))
     y = conv2d(width, 3, norm=norm, use_bias=biased(norm))(y)
-    y = conv2d(width, 3, norm=norm)(layers.ReLU()(normalized(y, norm)))
+    y = conv2d(width, 3, norm=norm)(layers.ReLU()(normalized(y, norm, **of_norm)))
     if not halve:
         return layers.Add()([x, y])
     y, x = layers.AveragePooling2D(2)(y), layers.AveragePooling2D(2)(x)

@@ -21,6 +21,7 @@ def decoder(
     dropout: float,
     positions: str,
     num_classes: int | None = None,
+    bias: bool = True,
 ) -> keras.Model:
     """Maps `token`, int32 (B, T), and `label` (B,) with classes, to logits (B, T, outputs) of the token after each.
 
@@ -34,6 +35,7 @@ def decoder(
         dropout: share of hidden units that are left out in training.
         positions: `"learned"` or `"rotary"`.
         num_classes: number of classes.
+        bias: add biases in dense layers and normalizations.
     """
     normal = keras.initializers.RandomNormal(stddev=SPREAD)
     inputs = {"token": keras.Input((None,), dtype="int32", name="token")}
@@ -51,8 +53,8 @@ def decoder(
     for block in range(blocks):
         # What all blocks add up to begins as large as what one would add (Radford et al., GPT-2, 2019).
         spread = SPREAD / (2 * blocks) ** 0.5
-        x = TransformerBlock(heads, dropout, positions == "rotary", spread, name=f"block_{block}")(x)
-    x = layers.LayerNormalization(epsilon=1e-5, name="norm")(x)
+        x = TransformerBlock(heads, dropout, positions == "rotary", spread, bias, name=f"block_{block}")(x)
+    x = layers.LayerNormalization(epsilon=1e-5, center=bias, name="norm")(x)
     return keras.Model(inputs, embedding(x, reverse=True)[..., :outputs], name="network")
 
 

@@ -103,7 +103,10 @@ def _clamped(fn, counts, **inputs):
     for name, value in inputs.items():  # all of them: Keras takes no tensors and arrays together
         if name in counts:
             number = value if tf.is_tensor(value) and value.dtype == tf.int32 else tf.cast(value, tf.int64)
-            inputs[name] = tf.cast(tf.clip_by_value(number, 0, counts[name] - 1), tf.int32)
+            # Not clipped: of 7 numbers, TFLite takes it for a Relu6, which it has for floats alone.
+            last = tf.cast(counts[name] - 1, number.dtype)
+            number = tf.where(number < 0, tf.zeros_like(number), tf.where(number > last, last, number))
+            inputs[name] = tf.cast(number, tf.int32)
         elif not tf.is_tensor(value):
             inputs[name] = tf.convert_to_tensor(value, tf.float32)
     return fn(**inputs)

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from small_run import assert_one_line
 
+from keras_gen.cli import given
 from keras_gen.cli.main import main
 
 
@@ -75,6 +76,11 @@ BAD = {
     "seed as a setting": (2, argv("train", "dcgan", "--set", "seed=3"), ["--seed"]),
     "setting without value": (2, argv("train", "dcgan", "--set", "width"), ["'width'", "key=value"]),
     "setting of another type": (2, argv("train", "dcgan", "--set", "width=wide"), ["width=wide", "a number", "128"]),
+    "setting neither true nor false": (
+        2,
+        argv("train", "pixel_cnn", "--set", "gated=no"),
+        ["gated=no", "True or False"],
+    ),
     "setting that is no list": (2, argv("train", "vae", "--set", "hidden=5"), ["hidden=5", "[400]"]),
     "setting that fails": (2, argv("train", "dcgan", "--set", "dropout=3"), ["dropout=3"]),
     "setting out of range": (2, argv("train", "gan", "--set", "adversarial=mean"), ["'mean'"]),
@@ -159,3 +165,8 @@ def test_samples_take_inputs_by_name(tmp_path, monkeypatch, capsys):
         np.testing.assert_allclose(found["image"], model.sample(3, category=2, truncation=0.5), atol=1e-6)
     assert main(["sample", "codes", "--set", "category=7"]) == 2
     assert "category 7 is out of range; expected 0 to 6" in capsys.readouterr().err
+
+
+def test_true_and_false_are_understood_as_recipes_and_as_python_write_them():
+    for text, value in {"false": False, "False": False, "0": False, "true": True, "True": True}.items():
+        assert given.arguments("pixel_cnn", [("gated", text)]) == {"gated": value}

@@ -45,6 +45,7 @@ class GAN(GenerativeModel):
             labels, `"conditional_batch"`.
         discriminator_norm: `"none"`, `"batch"`, `"sync_batch"`, `"layer"` or `"spectral"`; by default as the
             generator's.
+        norm_epsilon: added to the variances of `"layer"`, above 0.
         dropout: share of the discriminator's hidden units that are left out in training, in [0, 1).
         minibatch_stddev: show the discriminator how much the features vary in its batch.
 
@@ -54,7 +55,7 @@ class GAN(GenerativeModel):
             which is also the default with `n_critic` above 1.
         n_critic: discriminator steps for each generator step, each on rows of its own.
         label_smoothing: what real images lack of being surely real, in [0, 0.5), with a cross-entropy loss.
-        r1: gamma of the gradient penalty on real images; 0 is none. It sees the discriminator as in inference.
+        r1: gamma of the gradient penalty on real images, through their augmentation; 0 is none.
         r1_every: steps from one such penalty to the next, which counts as often.
         augment: kinds of differentiable augmentation of all that the discriminator sees: `"color"`, `"translation"`,
             `"cutout"`.
@@ -78,13 +79,16 @@ class GAN(GenerativeModel):
         arXiv:2006.10738; truncation: Brock et al., 2018, arXiv:1809.11096, here by the inverse of the distribution.
 
     Deviations: leaky ReLU and dropout in place of maxout, tanh in place of sigmoid, Adam in place of momentum SGD
-    (which the recipe for MNIST has, with the alternating rule).
+    (which the recipe for MNIST has, with the alternating rule). R1 sees the discriminator as in inference, with running
+    statistics and without dropout, so that it is of each image by itself; the official programs (StyleGAN2's) see it as
+    in training, with discriminators that have neither.
     """
 
     averaged = ("generator",)
+    former = {"norm_epsilon": 1e-3}  # of files that do not hold it
     NETWORKS = (
         *("generator", "discriminator", "latent_dim", "image_shape", "architecture", "hidden", "width"),
-        *("norm", "discriminator_norm", "dropout", "minibatch_stddev"),
+        *("norm", "discriminator_norm", "norm_epsilon", "dropout", "minibatch_stddev"),
     )
 
     def __init__(
@@ -98,6 +102,7 @@ class GAN(GenerativeModel):
         width: int = 64,
         norm: str = "none",
         discriminator_norm: str | None = None,
+        norm_epsilon: float = 1e-5,
         dropout: float = 0.3,
         minibatch_stddev: bool = False,
         adversarial: str = "non_saturating",
@@ -132,6 +137,9 @@ class GAN(GenerativeModel):
         made |= {"hidden": None if hidden is None else widths("hidden", hidden)}
         made |= {"width": positive("width", width), "dtype": self.dtype_policy}
         choice("norm", norm, GENERATOR_NORMS)
+        if not norm_epsilon > 0:
+            raise UsageError(f"norm_epsilon is {norm_epsilon}; expected a small number above 0, such as 1e-5")
+        self.norm_epsilon = norm_epsilon
         if latent_dim is None:
             latent_dim = ((generator and input_shape(generator, "latent")) or (100,))[-1]
         self.latent_dim = positive("latent_dim", latent_dim)
@@ -148,6 +156,7 @@ class GAN(GenerativeModel):
             discriminator = networks.discriminator(
                 image_shape=self.image_shape,
                 norm=choice("discriminator_norm", discriminator_norm or usual, DISCRIMINATOR_NORMS),
+                norm_epsilon=norm_epsilon,
                 dropout=dropout,
                 minibatch_stddev=minibatch_stddev,
                 **made,
@@ -210,8 +219,12 @@ class GAN(GenerativeModel):
         if not self.r1:
             return {}
 
-        def penalty():  # of the inference mode: inside a condition nothing may move, no running statistics either
-            return r1(lambda image: self.logit(self.judge(image, "r1", batch, False)), batch["image"])
+        def critic(image):  # in inference mode: each image by itself, and inside a condition nothing may move
+            seen = self.augmented(image, "r1", batch, training)
+            return self.logit(self.judge(seen, "r1", batch, False))
+
+        def penalty():
+            return r1(critic, batch["image"])
 
         every = self.r1_every if training else 1
         return {"r1": lazily(penalty, every, self.d_optimizer.iterations)}
@@ -268,10 +281,21 @@ class GAN(GenerativeModel):
         """Returns the discriminator's output for images of this step, `"real"` and `"fake"` ones computed once."""
 
         def output():
-            seen = augment(image, self.augment, self.seeds(training)) if self.augment and training else image
+            seen = self.augmented(image, kind, batch, training)
             return call(self.discriminator, self.discriminator_inputs(seen, kind, batch, training), training)
 
         return batch.once(f"{kind}_logits", output)
+
+    def augmented(self, image: tf.Tensor, kind: str, batch: Batch, training: bool) -> tf.Tensor:
+        """Returns images as the discriminator sees them: changed at random in training, for `"r1"` as the real ones."""
+        if not self.augment or not training:
+            return image
+        seed, of = self.seeds(training), "real" if kind == "r1" else kind
+        state = batch.once(f"{of}_augmentation", lambda: tf.convert_to_tensor(seed.state))
+        if kind != "r1":
+            return augment(image, self.augment, seed)
+        with keras.StatelessScope([(seed.state, state)]):  # the same draws, which move the generator no further
+            return augment(image, self.augment, seed)
 
     def random_input(self, name: str, rows: tf.Tensor, training: bool) -> tf.Tensor:
         """Draws an input of the generator from its distribution."""

@@ -29,7 +29,8 @@ class RobGAN(ACGAN):
         attack_steps: steps before each update (`"pgd"`).
         attack_step_size: change of a value in a step, in units of [-1, 1].
         replays: discriminator updates on each batch (`"free"`).
-        n_critic: discriminator steps for each generator step, each on rows of its own.
+        n_critic: discriminator steps for each generator step, each on rows of its own; by default 5, and with `"free"`
+            1, which `replays` multiplies.
         architecture: as for `GAN`; so are the following.
         norm: of the generator's layers, as for `ACGAN`.
         discriminator_norm: as for `GAN`. The attack sees running statistics, the update those of the batch.
@@ -54,10 +55,14 @@ class RobGAN(ACGAN):
         Adversarial Training", 2020, arXiv:2008.03364.
 
     Deviations: source and class weigh as in the paper's equations; the official code counts the source of fakes twice.
-    Fakes are made for the labels of the real images. No fine-tuning of the classifier follows. Free training: the
-    change begins anew in each batch, uniform within epsilon (theirs goes on from the former batch's), and each replay
-    draws fakes of its own.
+    Its discriminator of 32x32 images has batch normalization, here none has, as its others; its rates halve every 50
+    epochs, and its Adam has Keras' betas. Its images are cropped and mirrored at random, with noise of less than a gray
+    level. Fakes are made for the labels of the real images, theirs for random ones. No fine-tuning of the classifier
+    follows. Free training: the change begins anew in each batch, uniform within epsilon (theirs goes on from the former
+    batch's), and each replay draws fakes of its own.
     """
+
+    former = {"n_critic": 5}  # of files that do not hold it: for either attack
 
     def __init__(
         self,
@@ -66,7 +71,7 @@ class RobGAN(ACGAN):
         attack_steps: int = 5,
         attack_step_size: float = 2 / 256,
         replays: int = 2,
-        n_critic: int = 5,
+        n_critic: int | None = None,
         architecture: str = "resnet",
         norm: str = "conditional_batch",
         discriminator_norm: str = "none",
@@ -79,7 +84,7 @@ class RobGAN(ACGAN):
             norm=norm,
             discriminator_norm=discriminator_norm,
             dropout=dropout,
-            n_critic=n_critic,
+            n_critic=(1 if attack == "free" else 5) if n_critic is None else n_critic,
             update=update,
             **kwargs,
         )

@@ -36,7 +36,10 @@ class SNGAN(GAN):
         Miyato et al., "Spectral Normalization for Generative Adversarial Networks", 2018, arXiv:1802.05957: residual
         networks, hinge loss, five discriminator steps, Adam 2e-4 with beta_1 0 and beta_2 0.9.
 
-    Deviations: the discriminator halves the image down to 5 to 8 pixels, which are the paper's 8 for 32x32 images.
+    Deviations: the discriminator halves the image down to 5 to 8 pixels, which are the paper's 8 for 32x32 images. Of
+    the authors' program: generator steps are on as many images as discriminator steps, theirs on twice as many; rates
+    stay, where theirs fall linearly to 0 (`keras_gen.optimizers.HoldThenLinear`, `--decay-from 0`); the generator moves
+    after the discriminator in each round, theirs before.
     """
 
     settled = ("discriminator_norm",)

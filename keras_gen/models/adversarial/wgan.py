@@ -38,7 +38,9 @@ class WGAN(GAN):
         Arjovsky, Chintala and Bottou, "Wasserstein GAN", 2017, arXiv:1701.07875: RMSprop 5e-5, five critic steps, clip
         at 0.01. Clipping acts on all of the critic's trainable variables, as in the authors' code.
 
-    Deviations: 5 critic steps from the start on, where the authors take 100 in the first rounds and now and then.
+    Deviations: 5 critic steps in each round, where the authors' program takes 100 in the first 25 rounds and in each
+    500th. Weights are clipped after each step, theirs before the next, so that its generator meets the last step's
+    unclipped.
     """
 
     settled = ("adversarial",)
@@ -75,5 +77,6 @@ class WGAN(GAN):
 
     @staticmethod
     def paper_optimizer() -> keras.optimizers.Optimizer:
-        """Returns the paper's optimizer, of both players."""
-        return keras.optimizers.RMSprop(5e-5)
+        """Returns the paper's optimizer, of both players, with the constants of the authors' program."""
+        # Theirs adds 1e-8 to the root, Keras its epsilon below it: 1e-7 there would dwarf the generator's gradients.
+        return keras.optimizers.RMSprop(5e-5, rho=0.99, epsilon=1e-16)

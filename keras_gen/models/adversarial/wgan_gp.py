@@ -42,8 +42,11 @@ class WGANGP(GAN):
         Gulrajani et al., "Improved Training of Wasserstein GANs", 2017, arXiv:1704.00028: lambda 10, five critic steps,
         Adam 1e-4 with beta_1 0 and beta_2 0.9.
 
-    Deviations: the networks of DCGAN by default (`architecture="resnet"` has residual ones); layer normalization has a
-    scale for each channel.
+    Deviations: the networks of DCGAN by default (`architecture="resnet"` has residual ones), with batch normalization
+    in the generator and layer normalization, a scale for each channel as theirs, in the critic; the authors' program
+    for MNIST has neither, and a beta_1 of 0.5. Generator steps are on as many images as critic steps, and rates stay;
+    in the authors' program of residual networks the former are on twice as many, and rates fall linearly to 0
+    (`keras_gen.optimizers.HoldThenLinear`, `--decay-from 0`).
     """
 
     settled = ("adversarial",)

@@ -4,8 +4,9 @@ from typing import Any
 
 import keras
 
-from keras_gen.errors import positive
+from keras_gen.errors import choice, positive
 from keras_gen.models.autoencoders.vae import VAE
+from keras_gen.networks.build import LABEL_LAYERS
 
 
 @keras.saving.register_keras_serializable("keras_gen")
@@ -16,6 +17,7 @@ class ConditionalVAE(VAE):
 
     Args:
         num_classes: number of classes; a label is a whole number below it.
+        label_layers: dense layers that see the label: `"all"`, or `"first"`. Of `"conv"`, the first convolution does.
         **kwargs: of `VAE`.
 
     Raises:
@@ -35,9 +37,12 @@ class ConditionalVAE(VAE):
         2015; the generative model M2, with labels known: Kingma et al., 2014, arXiv:1406.5298.
 
     Deviations: those of `VAE`; the prior of the code is the same for all classes, as in M2 (Sohn et al. learn one for
-    each condition). `log_prob` bounds log p(x | label).
+    each condition), and dense layers after the first see the label, too. `log_prob` bounds log p(x | label).
     """
 
-    def __init__(self, num_classes: int = 10, **kwargs: Any):
-        self.num_classes = positive("num_classes", num_classes)  # first: the networks depend on it
+    former = {"label_layers": "first"}  # of files that do not hold it
+
+    def __init__(self, num_classes: int = 10, label_layers: str = "all", **kwargs: Any):
+        self.num_classes = positive("num_classes", num_classes)  # first: the networks depend on both
+        self.label_layers = choice("label_layers", label_layers, LABEL_LAYERS)
         super().__init__(**kwargs)

@@ -51,11 +51,13 @@ class VAE(GenerativeModel):
         Kingma and Welling, "Auto-Encoding Variational Bayes", 2013, arXiv:1312.6114; the importance-weighted bound of
         `log_prob`: Burda, Grosse and Salakhutdinov, 2015, arXiv:1509.00519.
 
-    Deviations: ReLU in place of tanh, Adam 1e-3 in place of Adagrad; the Gaussian decoder's standard deviation stays
-    above half a gray level. Samples are the decoder's means.
+    Deviations: ReLU in place of tanh, Adam 1e-3 in place of Adagrad, whose steps shrink; a rate that falls
+    (`keras_gen.optimizers.HoldThenLinear`, `--decay-from`), as programs for the last nats have it, is for the caller.
+    The Gaussian decoder's standard deviation stays above half a gray level. Samples are the decoder's means.
     """
 
     density = "bound"
+    label_layers = "first"  # of a variant whose networks see the label
     averaged = ("encoder", "decoder")
 
     def __init__(
@@ -77,7 +79,7 @@ class VAE(GenerativeModel):
         self.binarize = choice("binarize", binarize, ("stochastic", "threshold", "none"))
         self.beta, self.samples = beta, positive("samples", samples)
         output = (*self.image_shape[:2], self.image_shape[2] * PIXEL_LIKELIHOODS[likelihood].outputs)
-        common = {"num_classes": self.num_classes, "dtype": self.dtype_policy}
+        common = {"num_classes": self.num_classes, "label_layers": self.label_layers, "dtype": self.dtype_policy}
         if choice("architecture", architecture, ("mlp", "conv")) == "mlp":
             self.encoder = mlp.encoder(self.image_shape, hidden, 2 * latent_dim, **common)
             self.decoder = mlp.decoder(latent_dim, output, hidden[::-1], **common)

@@ -1,7 +1,7 @@
 """GPT: a sequence of tokens, each drawn after those before it."""
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -12,15 +12,12 @@ import tensorflow as tf
 from keras_gen.errors import UsageError, choice, positive
 from keras_gen.game.batch import Batch
 from keras_gen.game.config import refused
-from keras_gen.game.model import GenerativeModel
 from keras_gen.game.optimizers import MatrixAdamW
 from keras_gen.game.player import Player
 from keras_gen.losses import mean
+from keras_gen.models.autoregressive.tokens import TokenModel
 from keras_gen.networks import transformer as networks
 from keras_gen.networks.build import call
-from keras_gen.ops.decoding import in_windows, likeliest, sampled_rows
-from keras_gen.signatures.classes import Classes
-from keras_gen.signatures.draws import sample_inputs
 from keras_gen.signatures.law import Law, metadata
 from keras_gen.signatures.signature import Signature, signature
 from keras_gen.tokenizer import Tokenizer
@@ -29,7 +26,7 @@ POSITIONS = ("learned", "rotary")
 
 
 @keras.saving.register_keras_serializable("keras_gen")
-class GPT(GenerativeModel):
+class GPT(TokenModel):
     """GPT: a decoder-only transformer, which predicts a sequence token by token.
 
     The likelihood of a sequence is the product of those of its tokens, each given those before. All of these factors
@@ -53,6 +50,8 @@ class GPT(GenerativeModel):
         warmup: steps in which it rises from 0.
         decay: steps, those of the warm-up among them, in which it falls by a cosine to a tenth; `None` leaves it.
         weight_decay: of that optimizer, on matrices alone.
+        beta_2: of that optimizer, in [0, 1): how long its mean of squared gradients remembers.
+        bias: add biases in dense layers and normalizations.
         **kwargs: `ema`, `seed`, `name`, `dtype`.
 
     Raises:
@@ -64,7 +63,7 @@ class GPT(GenerativeModel):
         >>> model = keras_gen.GPT(vocabulary=text.size, context=64, tokenizer=text.state)
         >>> model.compile()
         >>> model.fit(data, epochs=1)
-        >>> print(model.generate("KING:", 200, seed=0)[0])
+        >>> play = model.generate("KING:", 200, seed=0)[0]
 
     Reference:
         Radford, Wu, Child, Luan, Amodei and Sutskever, "Language Models are Unsupervised Multitask Learners", 2019
@@ -73,7 +72,8 @@ class GPT(GenerativeModel):
         Few-Shot Learners", 2020, arXiv:2005.14165 (AdamW with betas 0.9 and 0.95, weight decay 0.1, gradients of norm
         1 at most, cosine decay to a tenth).
 
-    Deviations: small sizes by default, and a learning rate that suits them.
+    Deviations: small sizes by default, and a learning rate that suits them. Of nanoGPT's program: biases, and a beta_2
+    of 0.95, where its configuration for characters has none, and 0.99; an approximate GELU, as GPT-2's.
     """
 
     density = "exact"
@@ -97,6 +97,8 @@ class GPT(GenerativeModel):
         warmup: int = 100,
         decay: int | None = None,
         weight_decay: float = 0.1,
+        beta_2: float = 0.95,
+        bias: bool = True,
         **kwargs: Any,
     ):
         super().__init__(**kwargs)
@@ -106,7 +108,9 @@ class GPT(GenerativeModel):
         self.learning_rate, self.warmup, self.decay = learning_rate, warmup, decay
         if not warmup >= 0 or decay is not None and not decay > warmup:
             refused(f"warmup is {warmup} and decay {decay}; expected at least 0, and more steps than warmup, or None")
-        self.weight_decay, self.tokenizer = weight_decay, tokenizer
+        if not 0 <= beta_2 < 1:
+            raise UsageError(f"beta_2 is {beta_2}; expected a share in [0, 1), such as 0.95")
+        self.weight_decay, self.beta_2, self.tokenizer = weight_decay, beta_2, tokenizer
         if tokenizer and Tokenizer(tokenizer).size != vocabulary:
             raise UsageError(f"vocabulary is {vocabulary}, the tokenizer's {Tokenizer(tokenizer).size}; give that")
         self.transformer = networks.decoder(
@@ -119,6 +123,7 @@ class GPT(GenerativeModel):
             dropout=dropout,
             positions=choice("positions", positions, POSITIONS),
             num_classes=num_classes,
+            bias=bias,
             dtype=self.dtype_policy,
         )
         self.build()
@@ -152,7 +157,7 @@ class GPT(GenerativeModel):
                 warmup_target=rate if self.warmup else None,
                 warmup_steps=self.warmup,
             )
-        return MatrixAdamW(rate, weight_decay=self.weight_decay, beta_2=0.95, global_clipnorm=1.0)
+        return MatrixAdamW(rate, weight_decay=self.weight_decay, beta_2=self.beta_2, global_clipnorm=1.0)
 
     # --- likelihood --------------------------------------------------------------------------------------------------
 
@@ -201,174 +206,6 @@ class GPT(GenerativeModel):
             nats = found["loss"] * len(token) / len(self.text(token))
             figures |= {"nats_per_character": nats, "bits_per_character": nats / np.log(2)}
         return figures
-
-    # --- samples -----------------------------------------------------------------------------------------------------
-
-    def text(self, tokens: Sequence[int]) -> str:
-        """Returns the text of tokens (n,).
-
-        Raises:
-            UsageError: the model has no tokenizer.
-        """
-        if not self.tokenizer:
-            raise UsageError("this model has no tokenizer; give GPT(tokenizer=...), or use tokens")
-        return Tokenizer(self.tokenizer).decode(tokens)
-
-    def sample(
-        self, n: int = 1, seed: int = 0, label: Classes = None, batch_size: int = 64, **inputs: Any
-    ) -> np.ndarray:
-        """Draws rows of `context` tokens, int32 (n, context); further arguments are those of `generate`."""
-        if label is None and self.num_classes:
-            label = np.arange(n) % self.num_classes
-        return self.generate(None, self.context, n=n, seed=seed, label=label, batch_size=batch_size, **inputs)
-
-    def generate(
-        self,
-        prompt: str | np.ndarray | None = None,
-        length: int = 256,
-        *,
-        n: int = 1,
-        seed: int = 0,
-        temperature: float = 1.0,
-        top_k: int | None = None,
-        top_p: float = 1.0,
-        beams: int | None = None,
-        label: Classes = None,
-        cached: bool = True,
-        batch_size: int = 64,
-    ) -> Any:
-        """Continues a prompt.
-
-        Beyond the context the network forgets: when its positions are full, it goes on from the last half of them.
-
-        Args:
-            prompt: text, or tokens (P,) of all rows or (n, P) of each. `None` is the beginning of a sequence; without
-                `start` a line end where the text has one, otherwise token 0.
-            length: tokens in a row in the end, those of the prompt included.
-            n: rows.
-            seed: of `numpy.random.default_rng`, which draws a share in [0, 1) for each token.
-            temperature: by which logits are divided; 0 is greedy.
-            top_k: draw among so many of the likeliest tokens.
-            top_p: draw among the likeliest tokens that have this probability together, in (0, 1].
-            beams: in place of draws, keep so many of the likeliest sequences, and return the best, n of them.
-            label: with classes: one for all rows, or one for each, by number or name.
-            cached: keep keys and values; without, each token takes a pass over all that are seen. Both draw alike.
-            batch_size: rows computed at once.
-
-        Returns:
-            A list of n texts, where the prompt is text; otherwise int32 (n, length).
-
-        Raises:
-            UsageError: a prompt or a length that do not fit, or a number out of range.
-        """
-        tokens = self._prompt(prompt, positive("n", n))
-        if not tokens.shape[1] <= length:
-            raise UsageError(f"length is {length}; expected at least that of the prompt, {tokens.shape[1]}")
-        if self.start and length > self.context:
-            raise UsageError(f"length is {length}; expected at most the context, {self.context}")
-        if not temperature >= 0 or not 0 < top_p <= 1 or not (top_k is None or top_k >= 1):
-            raise UsageError(
-                f"temperature {temperature}, top_k {top_k}, top_p {top_p}; expected at least 0, at least 1, and (0, 1]"
-            )
-        if self.num_classes and label is None:
-            raise UsageError("label is None; expected a class for all rows, or one for each")
-        laws = metadata(self.conditions())
-        given = sample_inputs({name: (None,) for name in self.conditions()}, laws, n, seed, label)
-        if beams is not None:
-            made = self._beams(tokens, length, positive("beams", beams), given)
-        else:
-            shares = np.random.default_rng(seed).random((n, length), np.float32)
-            how = [tf.constant(v) for v in (float(temperature), top_k or self.vocabulary, float(top_p))]
-            parts = [slice(at, at + batch_size) for at in range(0, n, batch_size)]
-            made = [
-                self._continued(tokens[p], length, shares[p], how, {k: v[p] for k, v in given.items()}, cached)
-                for p in parts
-            ]
-            made = np.concatenate(made)
-        return [self.text(row) for row in made] if isinstance(prompt, str) else made
-
-    def _prompt(self, prompt, n):
-        if prompt is None and not self.start:
-            line_end = self.tokenizer and "\n" in self.text(range(self.vocabulary))
-            prompt = Tokenizer(self.tokenizer).encode("\n") if line_end else [0]
-        if isinstance(prompt, str):
-            self.text([])  # raises without a tokenizer
-            prompt = Tokenizer(self.tokenizer).encode(prompt)
-        tokens = np.asarray([] if prompt is None else prompt)
-        if tokens.size and (tokens.dtype.kind not in "iu" or tokens.min() < 0 or tokens.max() >= self.vocabulary):
-            raise UsageError(f"the prompt is {tokens.dtype}; expected whole numbers from 0 to {self.vocabulary - 1}")
-        if not tokens.size and not self.start:
-            raise UsageError("the prompt is empty; expected at least one token, or a model with start=True")
-        return np.broadcast_to(tokens.astype(np.int32), (n, tokens.shape[-1]))
-
-    def _continued(self, tokens, length, shares, how, given, cached):
-        """Goes on from window to window."""
-        name = "decode" if cached else "decode without caches"
-        if name not in self._compiled_functions:
-            whole, part = (tf.TensorSpec((None, None), kind) for kind in (tf.int32, tf.float32))
-            count, number = (tf.TensorSpec((), kind) for kind in (tf.int32, tf.float32))
-            of_row = {name: tf.TensorSpec((None,), tf.int32) for name in given}
-            self._compiled_functions[name] = tf.function(
-                partial(self._decoded, cached),  # TensorFlow counts tracings by code, and would warn of many models
-                input_signature=[whole, count, part, number, count, number, of_row],
-                autograph=False,
-            )
-
-        def filled(window, known, first):
-            share = shares[:, first : first + window.shape[1]]
-            return self._compiled_functions[name](window, tf.constant(known), share, *how, given).numpy()
-
-        return in_windows(tokens, length, self.context + 1 - self.start, filled)
-
-    def _decoded(self, cached, tokens, known, shares, temperature, top_k, top_p, given):
-        """Draws what follows the first `known` columns of tokens (B, T), place by place."""
-        net, start = self.inference("transformer"), int(self.start)
-        rows = tf.shape(tokens)[0]
-        beginning = tf.fill((rows, start), self.vocabulary)
-        seen = tf.concat([beginning, tf.cast(tokens, tf.int32)], axis=1)
-        shares = tf.concat([tf.zeros((rows, start)), shares], axis=1)
-
-        def with_caches(place, seen, caches):
-            now = {"token": seen[:, place], **given}
-            logits, caches = networks.step(net, now, tf.fill((rows,), place), caches)
-            return logits[:, : self.vocabulary], caches
-
-        def without(place, seen, nothing):
-            return call(net, {"token": seen[:, : place + 1], **given}, training=False)[:, place], nothing
-
-        known = known + start
-        empty = tf.zeros((rows, *self.caches()[1:]))
-        step, state, begin = without, [], known - 1
-        if cached:
-            step, state, begin = with_caches, [(empty, empty)] * self.blocks, tf.constant(0)
-        return sampled_rows(step, state, seen, begin, known, shares, (temperature, top_k, top_p))[:, start:]
-
-    def caches(self) -> tuple[int, ...]:
-        """Returns the shape of a row's keys, and of its values: (blocks, heads, context, features of a head)."""
-        return (self.blocks, self.head[0], self.context, self.head[1])
-
-    def _beams(self, tokens, length, beams, given):
-        """Returns the likeliest sequences of a beam search, (n, length), for one prompt."""
-        n, places, start = len(tokens), self.context + 1 - self.start, int(self.start)
-        if (tokens != tokens[:1]).any() or n > beams or any((v != v[:1]).any() for v in given.values()):
-            raise UsageError(f"beams is {beams} for {n} rows; expected one prompt, and at most as many rows")
-        if length > places:
-            raise UsageError(f"length is {length}; a beam search takes at most {places}, the positions of the network")
-        given = {name: np.resize(value[:1], beams) for name, value in given.items()}
-        beginning = np.full((beams, start), self.vocabulary, np.int32)
-        seen = np.concatenate([beginning, np.resize(tokens[:1], (beams, tokens.shape[1]))], axis=1)
-        compiled = self._compiled("step", self.signatures()["step"])
-
-        def step(token, place, caches):
-            position = np.full(beams, place, np.int32)
-            made = compiled({"token": token, "position": position, "keys": caches[0], "values": caches[1], **given})
-            return made["logits"], [made["new_keys"], made["new_values"]]
-
-        empty = np.zeros((beams, *self.caches()), np.float32)
-        found = likeliest(step, [empty, empty], seen, length + start)[:n, start:]
-        if len(found) < n:
-            raise UsageError(f"n is {n}, and {len(found)} is all that continues this prompt to length {length}")
-        return found
 
     # --- signatures --------------------------------------------------------------------------------------------------
 

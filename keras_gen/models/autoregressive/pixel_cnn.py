@@ -26,6 +26,8 @@ class PixelCNN(PixelModel):
         kernel: side of the others, odd.
         gated: the gated PixelCNN, whose vertical and horizontal stacks leave no pixel before a place unseen; without,
             the first one of ReLUs, with its blind spot.
+        skips: with gates, show the last layers the sum of what each block gives them, by weights of its own, in place
+            of what passes from block to block.
         likelihood: of a channel with more than two levels: `"categorical"`, a probability for each, or `"mixture"`, of
             logistic distributions that are cut into levels, so that neighbors are alike.
         mixtures: logistic distributions in a mixture.
@@ -49,8 +51,10 @@ class PixelCNN(PixelModel):
         labels: van den Oord et al., "Conditional Image Generation with PixelCNN Decoders", 2016, arXiv:1606.05328;
         mixtures: Salimans et al., "PixelCNN++", 2017, arXiv:1701.05517.
 
-    Deviations: Adam 1e-3 in place of RMSProp. Each channel has a mixture of its own, which sees the channels before it
-    through the masks, in place of one for a pixel with means that depend on them linearly.
+    Deviations: Adam 1e-3 in place of RMSProp. The last layers see what passes from block to block, as in the figure of
+    the gates; `skips=True` has the connections from each block to the output that the first paper tried, and that many
+    programs have. Each channel has a mixture of its own, which sees the channels before it through the masks, in place
+    of one for a pixel with means that depend on them linearly.
     """
 
     def __init__(
@@ -61,9 +65,10 @@ class PixelCNN(PixelModel):
         first: int = 7,
         kernel: int = 3,
         gated: bool = True,
+        skips: bool = False,
         **kwargs: Any,
     ):
         super().__init__(image_shape, **kwargs)
         sizes = self.sizes(width, first=first, kernel=kernel)
-        self.pixels = networks.pixel_cnn(**sizes, blocks=positive("blocks", blocks), gated=gated)
+        self.pixels = networks.pixel_cnn(**sizes, blocks=positive("blocks", blocks), gated=gated, skips=skips)
         self.build()

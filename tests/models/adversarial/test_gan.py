@@ -14,6 +14,7 @@ from tiny import difference, injected, make, real_digits
 import keras_gen
 from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch
+from keras_gen.ops.augment import augment
 from keras_gen.ops.random import UNTRUNCATED, truncated
 
 ROWS = {
@@ -45,6 +46,7 @@ ROWS = {
             "width": 4,
             "norm": "sync_batch",
             "discriminator_norm": "layer",
+            "norm_epsilon": 1e-4,
             "minibatch_stddev": True,
             "r1": 0.5,
             "r1_every": 2,
@@ -86,7 +88,8 @@ def test_the_arguments_of_the_networks_come_first_and_have_one_name():
 
 def test_a_leaf_settles_its_networks_in_one_word(tmp_path):
     model = OwnNetworks(width=5, r1=2.0, seed=1)
-    assert model.get_config() == {"width": 5, "r1": 2.0, "seed": 1, "name": model.name, "dtype": "float32"}
+    kept = {"ema_statistics": "averaged"}
+    assert model.get_config() == {"width": 5, "r1": 2.0, "seed": 1, "name": model.name, "dtype": "float32", **kept}
     model.save(tmp_path / "own.keras")
     again = keras_gen.load(tmp_path / "own.keras", custom_objects={"OwnNetworks": OwnNetworks})
     assert np.array_equal(again.sample(2), model.sample(2)) and again.sample(2).shape == (2, 4, 4, 1)
@@ -154,6 +157,48 @@ def test_r1_moves_no_running_statistics_and_trains_with_every_norm():
         model.discriminator_terms(batch, True)
         assert difference(before, model.discriminator.get_weights()) == 0
         assert np.isfinite(model.fit(real_digits(8)[0], batch_size=4, verbose=0).history["d_r1"]).all()
+
+
+def augmented(name="gan", **arguments):
+    """Returns a game whose discriminator is the same in training as in inference, and a batch for it."""
+    keras.utils.set_random_seed(0)
+    sizes = {"image_shape": (8, 8, 1), "architecture": "mlp", "hidden": (5,), "latent_dim": 3, "norm": "none"}
+    more = {"n_critic": 1, "discriminator_norm": "none"} if name == "rob_gan" else {}
+    model = keras_gen.get(name, **sizes, dropout=0.0, seed=0, **more, **arguments)
+    model.compile()
+    images, labels = real_digits(8)
+    return model, Batch(image=tf.convert_to_tensor(images), label=tf.convert_to_tensor(labels))
+
+
+@pytest.mark.parametrize("name", ["gan", "rob_gan"])
+def test_r1_is_the_slope_at_real_images_through_the_augmentation_that_the_loss_saw(name):
+    model, batch = augmented(name, augment=("color", "translation", "cutout"), r1=1.0, r1_every=1)
+    start = np.asarray(model.seed_generator.state)
+    found = float(model.discriminator_loss(batch, True)["r1"])
+    after = np.asarray(model.seed_generator.state)
+    model.seed_generator.state.assign(start)
+    with tf.GradientTape() as tape:
+        tape.watch(batch["image"])
+        seen = augment(batch["image"], model.augment, model.seed_generator)
+        logit = model.logit(model.discriminator({"image": seen}))
+    slope = tape.gradient(logit, batch["image"])
+    expected = 0.5 * np.square(slope).sum(axis=(1, 2, 3)).mean()
+    assert found == pytest.approx(expected, rel=1e-5)
+    assert float(model.discriminator_loss(Batch(batch), False)["r1"]) != pytest.approx(expected, rel=0.05)
+    model.seed_generator.state.assign(start)
+    model.r1 = 0.0
+    model.discriminator_loss(Batch(batch), True)
+    assert np.array_equal(after, model.seed_generator.state), "the penalty draws nothing of its own"
+
+
+def test_lazy_r1_of_augmented_images_draws_in_no_step():
+    states = []
+    for r1 in (1.0, 0.0):
+        model, _ = augmented(augment=("color",), r1=r1, r1_every=2)
+        losses = model.fit(real_digits(16)[0], batch_size=8, verbose=0).history
+        assert np.isfinite(losses["d_loss"]).all()
+        states.append(np.asarray(model.seed_generator.state))
+    assert np.array_equal(*states)
 
 
 # --- augmentation ----------------------------------------------------------------------------------------------------
@@ -336,6 +381,20 @@ def test_minibatch_deviation_tells_a_batch_of_copies_from_one_of_many():
 
 BUGS = (
     Bug(
+        "R1: of images that are not augmented",
+        "models/adversarial/gan.py",
+        'seen = self.augmented(image, "r1", batch, training)',
+        "seen = image",
+        ("test_r1_is_the_slope_at_real_images_through_the_augmentation_that_the_loss_saw[gan]",),
+    ),
+    Bug(
+        "R1: of an augmentation of its own",
+        "models/adversarial/gan.py",
+        'batch.once(f"{of}_augmentation"',
+        'batch.once(f"{kind}_augmentation"',
+        ("test_r1_is_the_slope_at_real_images_through_the_augmentation_that_the_loss_saw[gan]",),
+    ),
+    Bug(
         "GAN: the discriminator moves the generator",
         "models/adversarial/gan.py",
         'return (self.discriminator,) if player == "d" else (self.generator,)',
@@ -359,8 +418,8 @@ BUGS = (
     Bug(
         "augmentation: of real images only",
         "models/adversarial/gan.py",
-        "if self.augment and training else image",
-        'if self.augment and training and kind == "real" else image',
+        "if not self.augment or not training:",
+        "if not self.augment or not training or kind == 'fake':",
         ("test_all_that_the_discriminator_sees_in_training_is_augmented_and_nothing_in_inference",),
     ),
     Bug(

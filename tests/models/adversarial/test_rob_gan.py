@@ -266,6 +266,18 @@ def test_it_trains_in_parts(attack):
     assert np.isfinite(history["loss"]).all()
 
 
+def test_free_training_replays_each_batch_twice_for_one_step_of_the_generator():
+    sizes = {name: value for name, value in SIZES.items() if name != "n_critic"}
+    model = keras_gen.RobGAN(**sizes, attack="free")
+    model.compile()
+    model.fit(*data(), batch_size=16, verbose=0)
+    assert [int(getattr(model, f"{name}_optimizer").iterations) for name in "dg"] == [4, 2]
+    assert keras_gen.RobGAN(**sizes).n_critic == 5
+    before = {name: value for name, value in model.get_config().items() if name != "n_critic"}
+    assert keras_gen.RobGAN.from_config(before).n_critic == 5, "a file of before"
+    assert keras_gen.RobGAN.from_config(model.get_config()).n_critic == 1
+
+
 # --- robustness ------------------------------------------------------------------------------------------------------
 
 

@@ -65,12 +65,31 @@ def test_critic_estimates_minus_its_loss_and_the_papers_settings():
     assert int(model.d_optimizer.iterations) == 5 * int(model.g_optimizer.iterations)
 
 
+def test_a_step_is_that_of_the_authors_program():
+    """PyTorch's RMSprop: w -= rate g / (sqrt(m) + 1e-8), with m = 0.99 m + 0.01 g^2; of gradients however small."""
+    optimizer, weight = keras_gen.WGAN.paper_optimizer(), keras.Variable(np.zeros(4, np.float32))
+    expected, squares, rng = np.zeros(4), np.zeros(4), np.random.default_rng(0)
+    for _ in range(5):
+        slope = rng.normal(size=4) * [1e-5, 1e-4, 1e-2, 1]
+        optimizer.apply([slope.astype(np.float32)], [weight])
+        squares = 0.99 * squares + 0.01 * slope**2
+        expected -= 5e-5 * slope / (np.sqrt(squares) + 1e-8)
+    np.testing.assert_allclose(weight, expected, rtol=0.05)
+
+
 def test_a_bound_is_positive():
     with pytest.raises(UsageError, match="clip is 0"):
         keras_gen.WGAN(image_shape=(8, 8, 1), clip=0)
 
 
 BUGS = (
+    Bug(
+        "WGAN: the constants of another RMSprop",
+        "models/adversarial/wgan.py",
+        "RMSprop(5e-5, rho=0.99, epsilon=1e-16)",
+        "RMSprop(5e-5, rho=0.99)",
+        ("test_a_step_is_that_of_the_authors_program",),
+    ),
     Bug(
         "WGAN: no clipping",
         "models/adversarial/wgan.py",

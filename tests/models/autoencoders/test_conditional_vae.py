@@ -12,7 +12,12 @@ from keras_gen.game.batch import Batch
 ROWS = {
     "conditional_vae": (
         "conditional_vae",
-        lambda: {**small_vae(), "num_classes": 11, "class_names": tuple("abcdefghijk")},
+        lambda: {
+            **small_vae(),
+            "num_classes": 11,
+            "class_names": tuple("abcdefghijk"),
+            "label_layers": "first",
+        },
     ),
     "conditional_vae-mlp": (
         "conditional_vae",
@@ -46,6 +51,24 @@ def test_gradient_reaches_the_classes_of_the_batch_in_both_networks_and_no_other
     for gradient in tape.gradient(terms["reconstruction"], kernels):
         by_class = np.abs(gradient.numpy()[-CLASSES:]).sum(axis=1)
         assert set(np.flatnonzero(by_class)) == {0, 3, 7}
+
+
+@pytest.mark.parametrize("architecture", ["mlp", "conv"])
+def test_labels_reach_later_layers_than_the_first_and_those_of_a_file_of_before_do_not(architecture, digits):
+    new = small(architecture, hidden=(16, 9))
+    before = {name: value for name, value in new.get_config().items() if name != "label_layers"}
+    for model in (new, keras_gen.ConditionalVAE.from_config(before)):
+        for network in (model.encoder, model.decoder):
+            kernel = label_rows(network)
+            kernel.assign(tf.concat([kernel[:-CLASSES], tf.zeros((CLASSES, kernel.shape[1]))], axis=0))
+        (codes, others), (made, changed) = (
+            [function(given, label=label) for label in (3, 4)]
+            for function, given in ((model.encode, digits[:5]), (model.decode, np.ones((5, 3), np.float32)))
+        )
+        for one, other in ((codes, others), (made, changed)):
+            assert (np.abs(one - other).max() > 1e-4) == (model is new)
+    with pytest.raises(UsageError, match="label_layers"):
+        small(label_layers="last")
 
 
 def test_loss_by_hand_of_a_code_and_an_image_for_each_class():
@@ -131,6 +154,13 @@ def test_training_asks_for_labels_and_for_no_others_than_there_are_classes(digit
 
 
 BUGS = (
+    Bug(
+        "conditional VAE: the decoder sees labels in its first layer alone",
+        "networks/build.py",
+        'if not label or label_layers == "first":',
+        "if True:",
+        ("test_labels_reach_later_layers_than_the_first_and_those_of_a_file_of_before_do_not[mlp]",),
+    ),
     Bug(
         "conditional VAE: any label will do",
         "networks/build.py",

@@ -33,6 +33,8 @@ ROWS = {
             "warmup": 2,
             "decay": 50,
             "weight_decay": 0.2,
+            "beta_2": 0.99,
+            "bias": False,
             "seed": 4,
             "ema": 0.9,
             "ema_statistics": "copied",
@@ -139,6 +141,21 @@ def test_learning_rate_rises_and_falls_to_a_tenth():
     np.testing.assert_allclose(found, [0, 0.05, 0.1, 0.055, 0.01, 0.01], atol=1e-6)
     constant = keras_gen.GPT(vocabulary=5, learning_rate=0.1, warmup=10).paper_optimizer()._learning_rate
     assert [float(constant(step)) for step in (10, 1000)] == pytest.approx([0.1, 0.1])
+
+
+def test_without_biases_only_matrices_and_scales_are_left():
+    found = {}
+    for bias in (True, False):
+        variables = small(bias=bias).transformer.trainable_variables
+        found[bias] = {path.rpartition("/")[2] for path in (variable.path for variable in variables)}
+    assert found[True] - found[False] == {"bias", "beta"} and {"kernel", "gamma"} < found[False]
+
+
+def test_the_optimizer_remembers_squares_as_long_as_asked():
+    betas = [keras_gen.GPT(vocabulary=5, **given).paper_optimizer().beta_2 for given in ({}, {"beta_2": 0.99})]
+    assert betas == [0.95, 0.99]
+    with pytest.raises(UsageError, match=r"beta_2 is 1.0; expected a share in \[0, 1\)"):
+        keras_gen.GPT(vocabulary=5, beta_2=1.0)
 
 
 # --- samples ---------------------------------------------------------------------------------------------------------
@@ -361,7 +378,7 @@ BUGS = (
     ),
     Bug(
         "GPT: beyond the context, draws begin anew",
-        "models/autoregressive/gpt.py",
+        "models/autoregressive/tokens.py",
         "share = shares[:, first : first + window.shape[1]]",
         "share = shares[:, : window.shape[1]]",
         ("test_beyond_the_context_it_goes_on_from_the_last_half_of_it",),

@@ -50,6 +50,7 @@ ROWS = {
             "width": 6,
             "blocks": 1,
             "first": 3,
+            "skips": True,
             "seed": 4,
         },
     ),
@@ -105,6 +106,19 @@ def test_gates_leave_no_pixel_before_a_place_unseen_and_one_stack_does():
     assert not np.array_equal(plain, before) and not np.any(plain & ~before)
 
 
+def test_skips_show_the_head_each_block_and_no_value_its_own():
+    model = shaken(image_shape=(3, 3, 3), levels=4, skips=True, blocks=2)
+    assert np.all(np.triu(jacobian(model)) == 0)
+    before = np.tril(np.ones((35, 35), bool), -1)
+    assert np.array_equal(jacobian(shaken(image_shape=(5, 7, 1), blocks=6, skips=True)) > 0, before)
+    with tf.GradientTape() as tape:
+        loss = tf.reduce_sum(model.log_likelihood({"image": tf.constant(model.sample(4))}, True))
+    slopes = tape.gradient(loss, model.trainable_variables)
+    assert all(np.abs(slope).max() > 0 for slope in slopes), "none is of no use"
+    ends = [layer for layer in model.pixels.layers if type(layer).__name__ == "Add"][-1]
+    assert len(ends.input) == 3, "the first layer's gates, and those of both blocks"
+
+
 def test_logits_of_zero_make_all_levels_equally_likely():
     for arguments, nats in (({"image_shape": (8, 8, 1)}, 64 * math.log(2)), ({"levels": 5}, 784 * math.log(5))):
         model = keras_gen.PixelCNN(**{"width": 4, "blocks": 1, **arguments})
@@ -135,10 +149,11 @@ def test_samples_are_as_likely_step_by_step_as_at_once(levels, shape):
         {"image_shape": (5, 6, 1), "gated": False},
         {"image_shape": (3, 4, 3), "levels": 5},
         {"image_shape": (3, 4, 3), "levels": 5, "gated": False, "kernel": 1},
+        {"image_shape": (3, 4, 3), "levels": 5, "skips": True},
         {"image_shape": (4, 4, 1), "num_classes": 3},
         {"image_shape": (3, 3, 3), "levels": 16, "likelihood": "mixture", "mixtures": 2},
     ],
-    ids=["gates", "gates of larger kernels", "one stack", "color", "one color stack", "labels", "mixture"],
+    ids=["gates", "gates of larger kernels", "one stack", "color", "one color stack", "skips", "labels", "mixture"],
 )
 def test_places_one_by_one_are_the_pixels_of_full_passes(arguments):
     check_places_one_by_one(shaken(**arguments))
