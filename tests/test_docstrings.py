@@ -97,8 +97,7 @@ def test_an_example_runs(module, text, here, monkeypatch):
     keras.utils.disable_interactive_logging()
     runner = doctest.DocTestRunner(verbose=False, optionflags=doctest.IGNORE_EXCEPTION_DETAIL)
     for example in test.examples:  # a history of losses, the rows of the stand-in for a data set
-        if "fit(" in example.source:
-            example.source = f"_ = {example.source}"
+        example.source = re.sub(r"^(\s*)(\w+\.fit\()", r"\1_ = \2", example.source, flags=re.MULTILINE)
         example.want = example.want.replace("60000", str(len(names["images"])))
     try:
         runner.run(test, out=wrong.append, clear_globs=False)

@@ -82,8 +82,9 @@ def source(
                 yield out
 
     stat = os.stat(path)
-    key = {"source": str(path.resolve()), "bytes": stat.st_size, "time": stat.st_mtime_ns, "split": part.stored}
-    key |= {"held": part.held, "size": size, "channels": channels, **key_of_classes}
+    key = {"source": str(path.resolve()), "bytes": stat.st_size, "time": stat.st_mtime_ns}
+    key |= {"split": part.stored[0] if len(part.stored) == 1 else part.stored}  # as in copies of before
+    key |= {"size": size, "channels": channels, **key_of_classes} | ({} if part.held is None else {"held": part.held})
     key |= {"range": range_} if range_ else {}
     final = resize.final_shape(shape, size, channels)
     chosen = count if rows is None else int(rows.sum())
@@ -230,7 +231,8 @@ def _image_shape(array):
     if not shape[0]:
         raise DamagedError(f"{what}: it is empty; expected at least one image")
     if len(shape) == 4 and shape[3] not in (1, 3, 4):
-        first = "; channels come last: x.transpose(0, 2, 3, 1)" if shape[1] in (1, 3, 4) else "; drop the others"
+        first = shape[1] in (1, 3) or shape[1] == 4 < min(shape[2:])
+        first = "; channels come last: x.transpose(0, 2, 3, 1)" if first else "; drop the others"
         raise DamagedError(f"{what}; expected 1 or 3 channels, or 4 with opacity{first}")
     if not shape[1] or not shape[2]:
         raise DamagedError(f"{what}; expected images of at least one pixel")

@@ -290,7 +290,7 @@ def _label_feature(tfds, features):
 def _split(info, split, name):
     """Returns the split as the library names it, and what of it: those that are held out, the others, or all."""
     if "[" in split or "+" in split or split == "all":
-        with contextlib.suppress(ValueError, KeyError, AssertionError):
+        with contextlib.suppress(ValueError, KeyError, AssertionError, NotImplementedError):
             _ = info.splits[split].num_examples
             return split, None if split == "all" or splits.whole(info.splits) is None else False
         raise UsageError(

@@ -9,7 +9,7 @@ from keras_gen.errors import UsageError, near_misses
 from keras_gen.signatures.classes import Classes, names_of, numbered
 from keras_gen.signatures.law import Law, check_classes, law_of
 
-__all__ = ["Law", "example_inputs", "sample_inputs"]
+__all__ = ["Classes", "Law", "example_inputs", "sample_inputs"]
 SIDES = ((20, 21), (33, 47), (37, 32), (32, 40))  # of images of any size in examples of n rows, by n modulo 4
 
 

@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 from PIL import Image
 from planted import Bug
-from sources import save
+from sources import refused, save
 
 from keras_gen.data import examples, load, splits, windows
 from keras_gen.data.splits import held_out
+from keras_gen.errors import UsageError
 
 COUNT, SORTED = 60, np.arange(60) // 12  # ordered by class, as data often are
 IMAGES = np.stack([np.full((4, 4), 4 * index, np.uint8) for index in range(COUNT)])
@@ -97,6 +98,10 @@ def test_slices_of_a_set_without_a_test_split_hold_nothing_of_it(tmp_path, monke
         ("train[30:]+train[:6]", np.r_[rows[rows >= 30], rows[rows < 6]]),
     ):
         np.testing.assert_array_equal(examples(name, split).arrays["image"][:, 0, 0, 0] // 4, part)
+
+
+def test_all_has_no_slices(tmp_path, monkeypatch):
+    refused(UsageError, "'all[:10%]'", "slices of: train", args=[prepared(tmp_path, monkeypatch), "all[:10%]"])
 
 
 def test_all_of_a_set_with_splits_is_each_of_them(tmp_path):

@@ -287,9 +287,10 @@ def test_an_image_shape_has_three_sizes(model, shape):
     refused(lambda: keras_gen.get(model, image_shape=shape), r"expected \(height, width, channels\)")
 
 
-def test_words_are_no_classes_yet(vae, conditional):
+def test_words_are_no_classes_but_by_name(vae, conditional):
     words = np.array(["a", "b"] * 32)
-    refused(lambda: conditional.fit(IMAGES, words, verbose=0), "np.unique")
+    refused(lambda: make("conditional_vae", class_names=None).fit(IMAGES, words, verbose=0), "np.unique")
+    np.testing.assert_array_equal(Wanted(conditional).take((IMAGES, words))["label"], [0, 1] * 32)
     assert set(Wanted(vae).take((IMAGES, words))) == {"image"}
 
 

@@ -29,7 +29,7 @@ class IWAE(VAE):
         >>> model = keras_gen.IWAE(image_shape=(28, 28, 1), latent_dim=50, samples=5)
         >>> model.compile()
         >>> model.fit(images, batch_size=100, epochs=20)
-        >>> model.log_prob(images[:100], samples=5000).mean()
+        >>> bound = model.log_prob(images[:100], samples=5000).mean()  # nats
 
     Reference:
         Burda, Grosse and Salakhutdinov, "Importance Weighted Autoencoders", 2015, arXiv:1509.00519.

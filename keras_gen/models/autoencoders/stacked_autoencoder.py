@@ -45,7 +45,7 @@ class StackedAutoencoder(Autoencoder):
         ...     model.compile(stage=stage)
         ...     model.fit(images, epochs=5)
         >>> classifier = model.classifier(num_classes=10)
-        >>> classifier.fit(few_images, few_labels, epochs=20)
+        >>> classifier.fit(images[:100], labels[:100], epochs=20)
 
     Reference:
         Hinton and Salakhutdinov, "Reducing the Dimensionality of Data with Neural Networks", 2006; Bengio et al.,
