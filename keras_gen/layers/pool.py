@@ -32,7 +32,7 @@ class ImagePool(keras.layers.Layer):
     Example:
         ```python
         pool = ImagePool(50, (64, 64, 3))
-        shown = pool(fakes)  # (B, 64, 64, 3), the same while it fills
+        shown = pool(keras.random.uniform((8, 64, 64, 3)))  # (B, 64, 64, 3), the same while it fills
         ```
 
     Reference:
@@ -48,7 +48,7 @@ class ImagePool(keras.layers.Layer):
         self.build()
 
     def build(self, input_shape: Any = None) -> None:
-        """Makes the places, and the count of all images that were ever given."""
+        """Makes the memory, and the count of all images that were ever given."""
         if self.built:
             return
         common = {"initializer": "zeros", "trainable": False, "aggregation": "only_first_replica"}

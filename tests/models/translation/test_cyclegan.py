@@ -21,7 +21,7 @@ def small(**more):
 
 ROWS = {
     "cyclegan": ("cyclegan", lambda: small(pool=0, ema=0.9, ema_statistics="copied")),
-    "cyclegan-channels": ("cyclegan", lambda: small(source_channels=3, identity=0.0, upsample="transpose", pool=0)),
+    "cyclegan-channels": ("cyclegan", lambda: small(source_channels=3, identity=0.0, pool=0)),
 }
 
 
