@@ -125,7 +125,7 @@ def _outputs(names, folder, output):
     taken = {os.path.realpath(name) for name in names}
     for path in found:
         if os.path.realpath(path) in taken:
-            raise UsageError(f"-o {shown(output)} would overwrite {shown(path)}, which is read; give another place")
+            raise UsageError(f"-o {shown(output, 80)} would overwrite a picture that is read; give another place")
     return found
 
 
