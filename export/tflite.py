@@ -16,7 +16,8 @@ from export import cli, report, trace, verify
 from keras_gen import terminal
 from keras_gen.errors import DamagedError
 from keras_gen.files import writing
-from keras_gen.signatures.exported import METADATA, UNSEALED, seal
+from keras_gen.signatures.exported import UNSEALED, seal
+from keras_gen.signatures.runtimes import METADATA
 
 FILE = "model.tflite"
 _ALIGNMENT = 16  # of weights, as the format's schema has it

@@ -124,12 +124,30 @@ def make(row, compiled=True, **more):
 def batch_for(model, count=16):
     """Returns a dict of real arrays that the model can be trained on."""
     images, labels = real_digits(count)
+    if "source" in model.expects():
+        shapes = {name: shape[1:] for name, shape in model.expects().items()}
+        return {"source": tiled(-images, shapes["source"]), "target": tiled(images, shapes["target"])}
     if "token" in model.expects():  # gray levels of the upper rows
         token = images.reshape(count, -1)[:, 8 : 8 + model.expects()["token"][1]]
         return {"token": (8 * token + 8).astype(np.int32), "label": labels}
-    height, width, channels = model.image_shape
-    images = np.tile(images, (1, -(-height // 8), -(-width // 8), channels))[:, :height, :width]
-    return {"image": images, "label": labels}
+    return {"image": tiled(images, model.image_shape), "label": labels}
+
+
+def tiled(images, shape):
+    """Returns images of another shape, of one channel repeated."""
+    height, width, channels = shape
+    return np.tile(images, (1, -(-height // 8), -(-width // 8), channels))[:, :height, :width]
+
+
+def given(model, n):
+    """Returns the images, of a size of their own, that n samples are made of, where a model makes them of images."""
+    signature = next((one for one in model.signatures().values() if "sample" in one.meta), None)
+    name = signature.meta.get("given") if signature else None
+    if name is None:
+        return {}
+    shape = signature.inputs[name].shape.as_list()[1:]
+    sides = [side or own for side, own in zip(shape, (11, 13, None), strict=True)]
+    return {name: np.random.default_rng(3).uniform(-1, 1, (n, *sides)).astype(np.float32)}
 
 
 def linear_gaussian(name, **arguments):
@@ -165,7 +183,12 @@ def everything(model):
     seeds = [generator.state for layer in model._flatten_layers() for generator in layer._seed_generators]
     variables = [v for optimizer in optimizers for v in optimizer.variables] + seeds
     averages = [average for name in model.averaged for average in model.inference(name).get_weights()]
-    return model.get_weights() + averages + [np.asarray(v) for v in variables] + [model.sample(2, seed=9)]
+    return (
+        model.get_weights()
+        + averages
+        + [np.asarray(v) for v in variables]
+        + [model.sample(2, seed=9, **given(model, 2))]
+    )
 
 
 def difference(ours, theirs):

@@ -51,6 +51,7 @@ def evaluated(path: Path, data: str | None, n: int, seed: int, reading: Mapping[
         UsageError: no data are known, or they do not fit.
     """
     from keras_gen import data as sets
+    from keras_gen.cli.settings import images_of
     from keras_gen.files.loading import load
     from keras_gen.metrics.evaluation import evaluate
     from keras_gen.tokenizer import Tokenizer
@@ -70,7 +71,9 @@ def evaluated(path: Path, data: str | None, n: int, seed: int, reading: Mapping[
         train, test = (sets.windows(data, split, **how) for split in ("train", "test"))
     else:
         size = {"image_size": tuple(model.image_shape[:2]), "channels": model.image_shape[-1]}
-        train, test = (sets.examples(data, split, **size, **reading) for split in ("train", "test"))
+        if "source" in model.expects() and model.source_channels != model.image_shape[-1]:
+            size["channels"] = None  # those of each side
+        train, test = (images_of(model.reads, data, split, **size, **reading) for split in ("train", "test"))
     return _with_split(evaluate(model, train, test, n, seed), path.parent, data, train.digest, test.digest)
 
 

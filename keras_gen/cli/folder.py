@@ -130,12 +130,13 @@ class Folder:
 
     # --- model and pictures ------------------------------------------------------------------------------------------
 
-    def write_model(self, model: Any, samples: int) -> bool:
+    def write_model(self, model: Any, samples: int, examples: Any = None) -> bool:
         """Writes `model.keras` and samples, unless a weight is NaN or infinite: then older ones stay.
 
         Args:
             model: to be saved.
             samples: images in the grid.
+            examples: that the model is trained on, or others, for a model that makes images of images.
 
         Returns:
             Whether they were written.
@@ -147,9 +148,9 @@ class Folder:
             text = "\n\n".join(map(model.text, model.sample(min(samples, TEXTS), seed=0)))
             writing.write(self.path / TEXT, (text + "\n").encode())
             return True
-        drawn = model.sample(samples, seed=0)
+        drawn, columns = model.preview(examples, samples)
         if drawn.ndim == 4 and drawn.shape[-1] in (1, 3, 4):
-            images.save_png(self.path / SAMPLES, images.enlarged(images.grid(drawn, padding=2), 512))
+            images.save_png(self.path / SAMPLES, images.enlarged(images.grid(drawn, columns, padding=2), 512))
         return True
 
 

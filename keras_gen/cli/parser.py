@@ -58,6 +58,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
         ("list", None, "Lists the models."),
         ("train", _train, "Trains a model; the same command goes on after an interruption."),
         ("sample", _sample, "Draws samples from a trained model, without its data."),
+        ("translate", _translate, "Makes images of images, such as photographs, without their data."),
         ("evaluate", _evaluate, "Measures a trained model on real images that it was not trained on."),
         ("benchmark", _benchmark, "Trains a model by its recipe with several seeds, and evaluates each run."),
         ("explore", _explore, "Draws pictures of a trained model's latent space."),
@@ -82,6 +83,8 @@ def _train(command) -> None:
     channels = "1 is gray, 3 is RGB, 4 is RGB with transparency (default: as the data has, pictures on white)"
     add("--channels", type=int, choices=(1, 3, 4), help=channels)
     _reading(add)
+    windows = "train on windows of images that are an eighth larger, mirrored at random, of models that translate"
+    add("--jitter", action="store_true", default=None, help=windows)
     add("--validate", action="store_true", help="compute the losses on the test split after each epoch")
     length = "train until so many {} are done, earlier runs in this folder included (default: the model's recipe)"
     until = command.add_mutually_exclusive_group().add_argument
@@ -142,6 +145,16 @@ def _sample(command) -> None:
     add("-o", "--output", metavar="PATH", help=output)
     add("--columns", type=_count, metavar="N", help="images in a row of the grid (default: a square)")
     add("--batch-size", type=_count, default=64, metavar="N", help="samples computed at once (default: 64)")
+
+
+def _translate(command) -> None:
+    add = command.add_argument
+    add("source", metavar="RUN", help="a run in saved_models, its folder, or a .keras, .onnx or .tflite file")
+    add("image", metavar="IMAGE", help="a picture, or a folder of them")
+    add("-o", "--output", required=True, metavar="PATH", help="x.png, or a folder, where they keep their names")
+    add("--to", choices=("a", "b"), metavar="a|b", help="which way, of a model that knows both (default: b)")
+    add("--seed", type=_seed, default=0, metavar="N", help="of what else is drawn (default: 0)")
+    add("--longest", type=_count, metavar="N", help="shrink pictures to this longest side first")
 
 
 def _evaluate(command) -> None:
@@ -209,6 +222,8 @@ def _reading(add, default="") -> None:
     """Adds what is said of the values and the files of data."""
     stored = f"of the stored values, which become black and white, such as 0,16{default or ' (default: by their type)'}"
     add("--range", type=_range, metavar="LOW,HIGH", help=stored)
+    named = "of an .npz, which arrays a model translates, such as source=edges,target=photo"
+    add("--arrays", type=_arrays, metavar="S=NAME,T=NAME", help=named + default)
     damaged = "leave damaged images of a folder or zip out, and say which"
     add("--skip-damaged", action="store_true", default=None, help=damaged + default)
 
@@ -247,6 +262,13 @@ def _seconds(text: str) -> float:
 def _reach(text: str) -> float:
     _expect(0 < _number(text) < math.inf, text, "a number above 0, such as 3")
     return float(text)
+
+
+def _arrays(text: str) -> dict[str, str]:
+    pairs = [part.partition("=") for part in text.split(",")]
+    fine = [name.strip() for name, _, value in pairs if value.strip()]
+    _expect(sorted(fine) == ["source", "target"], text, "names of two arrays, such as source=edges,target=photo")
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _range(text: str) -> tuple[float, float]:

@@ -12,7 +12,7 @@ import keras
 
 from keras_gen import registry
 from keras_gen.cli import given
-from keras_gen.data import Examples, examples, texts
+from keras_gen.data import Examples, examples, pairs, texts
 from keras_gen.errors import UsageError, near_misses
 from keras_gen.files import archive
 from keras_gen.files.runs import find_model
@@ -48,7 +48,7 @@ def job(options: argparse.Namespace) -> Job:
     """
     cls = registry.model_class(options.name)
     given.check(options)
-    read = _text_reader(cls, options) if "tokenizer" in constructor_arguments(cls) else _image_reader(options)
+    read = _text_reader(cls, options) if "tokenizer" in constructor_arguments(cls) else _image_reader(cls, options)
     usual = given.usual(options)
     before = former(cls) if options.like else {}  # what a run of an earlier version had without naming it
     chosen = {**before, **usual.get("settings", {}), **given.arguments(options.name, options.settings)}
@@ -81,10 +81,33 @@ def job(options: argparse.Namespace) -> Job:
     return Job(options.name, cls, arguments, data, validation, usual, batch_size, identity)
 
 
-def _image_reader(options):
+def _image_reader(cls, options):
     """Returns the function of a split, and of settings that do not matter here, to images."""
     size = {"image_size": options.image_size, "channels": options.channels, **given.reading(vars(options))}
-    return lambda split, settings: examples(options.data, split, **size)
+    return lambda split, settings: images_of(cls.reads, options.data, split, train=True, **size)
+
+
+def images_of(reads: str, data: str, split: str, train: bool = False, **how: Any) -> Examples:
+    """Reads one split of the images that a model's class reads.
+
+    Args:
+        reads: of the class: `"images"`, `"pairs"` or `"unpaired"`.
+        data: name or path.
+        split: of the data.
+        train: whether they are to be trained on: only then windows of images are served in their place.
+        **how: of `keras_gen.data.examples` or `keras_gen.data.pairs`.
+
+    Raises:
+        UsageError: what is said of pairs, and the class reads others.
+    """
+    jitter, arrays = how.pop("jitter", None), how.pop("arrays", None)
+    if reads == "images":
+        if arrays:
+            raise UsageError("--arrays names sources and targets, and this model reads images; leave it out")
+        if jitter:
+            raise UsageError("--jitter is of models that translate; here give --set augment=... to a GAN")
+        return examples(data, split, **how)
+    return pairs(data, split, kind=reads, arrays=arrays, jitter=bool(jitter) and train and split != "test", **how)
 
 
 def _text_reader(cls, options):
@@ -121,7 +144,10 @@ def _of_text(data):
 
 def _of_data(cls, data):
     """Returns the constructor arguments that follow from the data."""
-    follows = {"image_shape": list(data.arrays["image"].shape[1:])}
+    shapes = data.shapes()
+    follows = {"image_shape": list(shapes.get("image", shapes.get("target"))[1:])}
+    if "source" in shapes:
+        follows["source_channels"] = shapes["source"][-1]
     if data.classes:
         follows["num_classes"] = len(data.classes)
     known = constructor_arguments(cls)
@@ -172,7 +198,7 @@ def build(job: Job, options: argparse.Namespace) -> Any:
     check_shapes(job.examples.shapes(), model.expects())
     rows = rows_of(job, model)
     if rows > len(job.examples):
-        kind = "images" if "image" in job.examples.arrays else "rows"
+        kind = "rows" if "token" in job.examples.arrays else "images"
         one = f"a batch of {rows} {kind} (--batch-size {job.batch_size})"
         most = len(job.examples) * job.batch_size // rows
         raise UsageError(

@@ -196,10 +196,11 @@ class Training:
 
         job, options = self.job, self.options
         shapes = job.examples.shapes()
-        kind = "image" if "image" in shapes else "token"
+        kind = next(name for name in ("image", "target", "token") if name in shapes)
+        what = {"image": "images", "target": "pairs of images" if self.job.cls.reads == "pairs" else "images of a kind"}
         sides = "x".join(map(str, shapes[kind][1:]))
         parts = [
-            f"{len(job.examples)} images {sides}" if kind == "image" else f"{len(job.examples)} rows of {sides} tokens",
+            f"{len(job.examples)} {what.get(kind, 'rows of tokens')} {sides}",
             f"batch {self.rows}",
             f"{self.target} steps ({self.target / self.steps_per_epoch:.4g} epochs)" + self._in_stages(),
             *([options.precision] if options.precision != "float32" else []),
@@ -301,7 +302,9 @@ class Training:
         self.writer.flush()
 
     def _save(self):
-        return not self.workers.chief or self.folder.write_model(self.model, self.options.samples)
+        return not self.workers.chief or self.folder.write_model(
+            self.model, self.options.samples, self.job.validation or self.job.examples
+        )
 
     # --- after -------------------------------------------------------------------------------------------------------
 

@@ -74,24 +74,30 @@ class Examples:
         classes: names of the classes, in the order of their labels; empty without labels.
         name: what messages and a run's card call this set.
         digest: hexadecimal digest of the content, or empty.
+        crop: (height, width) that all arrays with sides are cut to: at random places, and mirrored at random, alike in
+            all arrays of a row; in the middle where nothing is shuffled.
     """
 
     tokenizer: Any = None  # that made the tokens, where there are some
     held = 0  # examples that are held out of these as the test split, since the set has none
 
     def __init__(
-        self, arrays: Mapping[str, np.ndarray], classes: tuple[str, ...] = (), name: str = "", digest: str = ""
+        self,
+        arrays: Mapping[str, np.ndarray],
+        classes: tuple[str, ...] = (),
+        name: str = "",
+        digest: str = "",
+        crop: tuple[int, int] | None = None,
     ):
         self.arrays = dict(arrays)
+        self.crop = crop
         self.classes = tuple(classes)
         self.name = name
         self.digest = digest
         sizes = {key: len(value) for key, value in self.arrays.items()}
         if not sizes:
             raise UsageError("there are no arrays; expected at least one")
-        if len(set(sizes.values())) != 1:
-            raise UsageError(f"arrays differ in length: {sizes}; expected one length")
-        self.count = next(iter(sizes.values()))
+        self.count = self._count(sizes)
 
     def __len__(self) -> int:
         return self.count
@@ -118,11 +124,42 @@ class Examples:
 
     def shapes(self) -> dict[str, tuple[int | None, ...]]:
         """Returns the shapes of what is served, batch first."""
-        return {name: (None, *value.shape[1:]) for name, value in self.arrays.items()}
+        found = {name: (None, *value.shape[1:]) for name, value in self.arrays.items()}
+        return {name: (None, *self.crop, *shape[3:]) if self._cut(name) else shape for name, shape in found.items()}
 
-    def _places(self, index):
-        """Returns where in the arrays the examples of an index are."""
-        return index
+    def _count(self, sizes):
+        """Returns the number of examples, by the lengths of the arrays."""
+        if len(set(sizes.values())) != 1:
+            raise UsageError(f"arrays differ in length: {sizes}; expected one length")
+        return next(iter(sizes.values()))
+
+    def _cut(self, name):
+        """Returns whether an array has sides, and is to be cropped."""
+        return self.crop is not None and self.arrays[name].ndim > 2
+
+    def _places(self, index, key):
+        """Returns where in each array the examples of an index are: in an order by the key, if there is one."""
+        return dict.fromkeys(self.arrays, shuffled(index, key, self.count))
+
+    def _cropped(self, values, key, begin, rows):
+        """Crops a part of a batch.
+
+        Args:
+            values: named tensors, one row for each example.
+            key: of the random places of this step, int64 (2,); `None` for the middle.
+            begin: first row of this part in the whole batch.
+            rows: of the whole batch.
+        """
+        draws = self._draws(key, rows)
+        for name, value in values.items():
+            if self._cut(name):
+                here = None if draws is None else draws[name][begin : begin + tf.shape(value)[0]]
+                values[name] = _window(value, self.crop, here)
+        return values
+
+    def _draws(self, key, rows):
+        """Returns three numbers in [0, 1) for each row of each array: the same for all that belong together."""
+        return None if key is None else dict.fromkeys(self.arrays, tf.random.stateless_uniform((rows, 3), key))
 
     def steps(self, batch_size: int, drop_remainder: bool = False) -> int:
         """Returns the number of batches in one epoch."""
@@ -188,16 +225,18 @@ class Examples:
             step = number // share.count if share else number
             epoch, first = step // steps, (step % steps) * batch_size
             index = tf.range(first, tf.minimum(first + batch_size, count))
+            whole, begin = tf.size(index), 0
             if share:
                 begin, end = share.bounds(share.first + number % share.count, tf.size(index, tf.int64))
                 index = index[begin:end]
             if count % batch_size == 0 or steps * batch_size < count:
                 index.set_shape((share.even(batch_size) if share else batch_size,))
-            if seed is not None:
-                key = tf.stack([tf.cast(seed, tf.int64), epoch])
-                index = tf.random.experimental.index_shuffle(index, key, count - 1)
-            index = self._places(index)
-            out = {name: rows(array, index) for name, array in held.items()}
+            key = None if seed is None else tf.stack([tf.cast(seed, tf.int64), epoch])
+            places = self._places(index, key)
+            out = {name: rows(array, places[name]) for name, array in held.items()}
+            if self.crop:
+                moment = None if seed is None else tf.stack([tf.cast(seed, tf.int64), step])
+                out = self._cropped(out, moment, tf.cast(begin, tf.int32), whole)
             return {
                 name: tf.cast(value, tf.float32) / 127.5 - 1.0 if served_scaled(name, value.dtype) else value
                 for name, value in out.items()
@@ -234,5 +273,56 @@ class Windows(Examples):
         """Returns the shapes of what is served, batch first."""
         return {"token": (None, self.length)}
 
-    def _places(self, index):
-        return index[:, None] * self.stride + tf.range(self.length, dtype=index.dtype)
+    def _places(self, index, key):
+        first = shuffled(index, key, self.count)[:, None] * self.stride
+        return {"token": first + tf.range(self.length, dtype=index.dtype)}
+
+
+class Unpaired(Examples):
+    """Named arrays that no row joins, of lengths of their own: a batch holds as many rows of each.
+
+    An epoch passes once through the longest array, and through shorter ones again and again. Each has an order of its
+    own, which is a function of the seed and the step as that of all examples.
+
+    Args:
+        arrays: name to array.
+        classes: as for `Examples`.
+        name: as for `Examples`.
+        digest: as for `Examples`.
+        crop: as for `Examples`, at other places in each array.
+    """
+
+    def _count(self, sizes):
+        return max(sizes.values())
+
+    def _places(self, index, key):
+        found = {}
+        for side, (name, array) in enumerate(self.arrays.items()):
+            count = len(array)
+            own = None if key is None else key + tf.constant([side * 2**32, 0], tf.int64)
+            found[name] = shuffled(index % count, own, count)
+        return found
+
+    def _draws(self, key, rows):
+        if key is None:
+            return None
+        keys = [key + tf.constant([side * 2**32, 0], tf.int64) for side in range(len(self.arrays))]
+        return {name: tf.random.stateless_uniform((rows, 3), own) for name, own in zip(self.arrays, keys, strict=True)}
+
+
+def shuffled(index: tf.Tensor, key: tf.Tensor | None, count: int) -> tf.Tensor:
+    """Returns where the examples of an index stand in an order of `count` of them that a key, int64 (2,), draws."""
+    return index if key is None else tf.random.experimental.index_shuffle(index, key, count - 1)
+
+
+def _window(value, crop, draws):
+    """Returns a window of each row (n, H, W, ...): where three numbers in [0, 1) tell, or in the middle."""
+    spare = [side - size for side, size in zip(value.shape[1:3], crop, strict=True)]
+    if draws is None:
+        first = [tf.fill(tf.shape(value)[:1], room // 2) for room in spare]
+    else:
+        first = [tf.cast(draws[:, axis] * (room + 1), tf.int32) for axis, room in enumerate(spare)]
+    rows, columns = (at[:, None] + tf.range(size) for at, size in zip(first, crop, strict=True))
+    if draws is not None:
+        columns = tf.where(draws[:, 2:] < 0.5, columns, columns[:, ::-1])
+    return tf.gather(tf.gather(value, rows, axis=1, batch_dims=1), columns, axis=2, batch_dims=1)

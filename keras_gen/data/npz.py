@@ -91,6 +91,38 @@ def source(
     return resize.Source(path.name, classes, chosen, final, found[0][1], chunks, key, left)
 
 
+def names(path: Path) -> tuple[str, ...]:
+    """Returns the names of the arrays in an `.npz` file, in their order."""
+    with readable(path):
+        if not zipfile.is_zipfile(path):
+            raise UsageError(f"{shown(path)} is a {path.suffix or 'nameless'} file; expected an .npz or a folder")
+        with zipfile.ZipFile(path) as file:
+            return tuple(name.removesuffix(".npy") for name in file.namelist() if name.endswith(".npy"))
+
+
+def images(
+    path: Path,
+    name: str,
+    size: tuple[int, int] | None,
+    channels: int | None,
+    range_: tuple[float, float] | None = None,
+) -> np.ndarray:
+    """Reads all images of one array, as `source` does of those that it finds by their names.
+
+    Raises:
+        DamagedError: it holds no images, or its values cannot be used.
+    """
+    array = Array(path, name)
+    _, shape = _image_shape(array)
+    scale, dtype = _scale(array, array) if range_ is None else _of_range(array, range_)
+    done, found = 0, np.empty((array.shape[0], *resize.final_shape(shape, size, channels)), dtype)
+    for chunk in array.chunks():
+        here = slice(done, done + len(chunk))
+        found[here] = resize.fit(scale(chunk.reshape(-1, *shape), done), size, channels)
+        done = here.stop
+    return found
+
+
 def _labels(path, layout, stored, counts):
     """Returns what `labels.read` does, of several splits one after the other."""
     read = [labels_.read(path, *layout, name, count) for name, count in zip(stored, counts, strict=True)]

@@ -30,6 +30,7 @@ class Wanted:
         self.names = tuple(model.data_names)
         self.must = dict(model.expects())
         self.may = {"label": (None,), **model.accepts()}
+        self.apart = model.reads == "unpaired"  # rows of different names do not belong together
         self.num_classes, self.vocabulary = (getattr(model, name, None) for name in ("num_classes", "vocabulary"))
         self.classes = {"label", *(name for name, law in model.conditions().items() if law.classes)}
         self.class_names = {name: law.names for name, law in model.conditions().items() if law.names}
@@ -75,7 +76,7 @@ class Wanted:
             self._put_y(batch, y, keep)
         check_shapes({name: value.shape for name, value in batch.items()}, self.must)
         check_shapes({name: value.shape for name, value in batch.items()}, {n: self.shapes[n] for n in batch})
-        if len({len(value) for value in batch.values()}) > 1:
+        if not self.apart and len({len(value) for value in batch.values()}) > 1:
             sizes = {name: len(value) for name, value in batch.items()}
             raise UsageError(f"arrays differ in length: {sizes}; expected one length")
         return batch

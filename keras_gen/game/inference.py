@@ -15,6 +15,7 @@ from keras_gen.game.forms import as_array, classes, numeric, with_channel
 from keras_gen.signatures.classes import Classes, names_of, numbered
 from keras_gen.signatures.draws import sample_inputs
 from keras_gen.signatures.law import check_classes, count_of
+from keras_gen.signatures.signature import translator_of
 from keras_gen.signatures.values import check_values
 
 
@@ -67,6 +68,55 @@ class Inference:
         shapes = {key: spec.shape.as_list() for key, spec in signature.inputs.items()}
         drawn = sample_inputs(shapes, signature.meta, n, seed, label, **inputs)
         return self.run(name, batch_size, **drawn)[signature.meta["sample"]]
+
+    def translate(
+        self, images: np.ndarray, to: str | None = None, seed: int = 0, batch_size: int = 16, **inputs: Any
+    ) -> np.ndarray:
+        """Makes images of images, of any height and width that the networks take.
+
+        Args:
+            images: (n, H, W, C) in [-1, 1].
+            to: `"a"` or `"b"`, of a model that translates both ways; by default `"b"`.
+            seed: of whatever else is drawn, such as latents.
+            batch_size: how many are made at once.
+            **inputs: other inputs that are not to be drawn.
+
+        Returns:
+            float32 (n, H', W', C') in [-1, 1].
+
+        Raises:
+            UsageError: a model that makes nothing of images, or no such direction.
+        """
+        name = translator_of({name: one.meta for name, one in self.signatures().items()}, to, type(self).__name__)
+        signature = self.signatures()[name]
+        given = next(key for key in signature.inputs if f"{key}.law" not in signature.meta)
+        shapes = {key: spec.shape.as_list() for key, spec in signature.inputs.items()}
+        images = _formed(given, images, shapes[given])
+        drawn = sample_inputs(shapes, signature.meta, max(1, len(images)), seed, **{given: images}, **inputs)
+        return self.run(name, batch_size, **drawn)[signature.meta["sample"]]
+
+    def preview(self, examples: Any = None, n: int = 64, seed: int = 0) -> tuple[np.ndarray, int | None]:
+        """Returns images that show what has been learned, and how many are in a row; `None` leaves that open.
+
+        Args:
+            examples: `keras_gen.data.Examples` of what a batch holds; only a model that makes images of images looks.
+            n: images.
+            seed: of the samples.
+        """
+        ways = [name for name, one in self.signatures().items() if one.meta.get("given") and "sample" in one.meta]
+        if not ways:
+            return self.sample(n, seed=seed), None
+        batch = next(iter(examples.dataset(max(1, min(len(examples), n // 3)))))
+        pairs = []
+        for name in ways:
+            given = batch["source" if not name.endswith("_to_a") else "target"].numpy()
+            pairs += [given, self.translate(given, to=name[-1] if "_to_" in name else None, seed=seed)]
+        pairs += [batch["target"].numpy()] if len(ways) == 1 and "target" in batch else []
+        channels = max(images.shape[-1] for images in pairs)
+        pairs = [np.repeat(images, channels // images.shape[-1], -1) for images in pairs]
+        rows = len(pairs[0])
+        beside = max(1, round((rows / len(pairs)) ** 0.5))  # as many of them as make a square of it
+        return np.stack(pairs, axis=1).reshape(-1, *pairs[0].shape[1:]), len(pairs) * beside
 
     def run(self, name: str, batch_size: int = 64, /, **inputs: Any) -> dict[str, np.ndarray]:
         """Calls one of `signatures()`, compiled, on any number of rows.

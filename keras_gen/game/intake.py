@@ -12,7 +12,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.data.examples import Examples, Share, served_scaled
+from keras_gen.data.examples import Examples, Share, Unpaired, served_scaled
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.game.batch import tell_unseen
 from keras_gen.game.called import Called
@@ -160,7 +160,7 @@ def _are_arrays(x):
 def _examples(model, wanted, x, y, batch_size, seed):
     """Returns arrays, or a data set that remembers its own, as `Examples`; `(None, None)` for everything else."""
     if _are_arrays(x):
-        examples = Examples(wanted.take((x, y)))
+        examples = (Unpaired if wanted.apart else Examples)(wanted.take((x, y)))
         serving = {"batch_size": batch_size or BATCH_SIZE, "seed": seed, "drop_remainder": False}
         if not len(examples):
             raise UsageError("the data is empty: 0 examples; expected at least 1")

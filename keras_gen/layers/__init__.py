@@ -7,9 +7,11 @@ check_backend()
 from keras_gen.layers.attention import CausalSelfAttention, Positions, TransformerBlock
 from keras_gen.layers.codebook import Codebook
 from keras_gen.layers.conditional import ConditionalBatchNormalization
+from keras_gen.layers.instance import InstanceNormalization, ReflectionPadding2D
 from keras_gen.layers.masked import MaskedConv2D
 from keras_gen.layers.minibatch import MinibatchStddev
 from keras_gen.layers.moments import RunningMoments
+from keras_gen.layers.pool import ImagePool
 from keras_gen.layers.recurrent import DiagonalBiLSTM, RowLSTM
 from keras_gen.layers.spectral import SpectralConv2D, SpectralDense
 
@@ -18,9 +20,12 @@ __all__ = [
     "Codebook",
     "ConditionalBatchNormalization",
     "DiagonalBiLSTM",
+    "ImagePool",
+    "InstanceNormalization",
     "MaskedConv2D",
     "MinibatchStddev",
     "Positions",
+    "ReflectionPadding2D",
     "RowLSTM",
     "RunningMoments",
     "SpectralConv2D",

@@ -10,6 +10,7 @@ from keras_gen.signatures.classes import Classes, names_of, numbered
 from keras_gen.signatures.law import Law, check_classes, law_of
 
 __all__ = ["Classes", "Law", "example_inputs", "sample_inputs"]
+SIDES = ((20, 21), (33, 47), (37, 32), (32, 40))  # of images of any size in examples of n rows, by n modulo 4
 
 
 def sample_inputs(
@@ -20,12 +21,12 @@ def sample_inputs(
     label: Classes = None,
     **given: ArrayLike,
 ) -> dict[str, np.ndarray]:
-    """Draws every input of a sampler from one seed, in the order of their names.
+    """Draws every input of a sampler from one seed, in the order of their names; what has no distribution is given.
 
     Args:
         shapes: input name to shape, batch first (its size is not read).
-        meta: the signature's `meta`, with a `"<input>.law"` for each input.
-        n: number of samples, at least 1.
+        meta: the signature's `meta`, with a `"<input>.law"` for each input that is drawn.
+        n: number of samples, at least 1; as many as there are rows of what is given without a law, such as images.
         seed: of `numpy.random.default_rng`.
         label: class of all samples, or one for each, by number or name; without it the classes in turn.
         **given: other inputs that are not drawn, such as `truncation`: one value for all samples, or one for each.
@@ -41,15 +42,32 @@ def sample_inputs(
         if name not in shapes:
             raise UsageError(_unused(name, value, shapes))
     rng = np.random.default_rng(seed)
-    inputs = {}
+    inputs = {name: _whole(name, given, shapes[name]) for name in sorted(shapes) if law_of(meta, name) is None}
+    rows = {name: len(value) for name, value in inputs.items()}
+    if len({*rows.values(), *([n] if n > 1 else [])}) > 1:
+        raise UsageError(f"rows differ: {rows}" + (f" and n {n}" if n > 1 else "") + "; expected one number")
+    n = next(iter(rows.values()), n)
     for name in sorted(shapes):
         law = law_of(meta, name)
         if law is None:
-            raise UsageError(f"input {name!r} has no law to draw from; this signature is not a sampler")
+            continue
         inputs[name] = law.draw((n, *shapes[name][1:]), rng)
         if name in given:
             inputs[name] = _given(name, given[name], inputs[name], law.classes, names_of(meta, name))
     return inputs
+
+
+def _whole(name, given, shape):
+    """Returns what must be given, for no law draws it."""
+    if name not in given:
+        size = ", ".join("any" if side is None else str(side) for side in shape)
+        raise UsageError(f"{name!r} was not given, and no law draws it; give an array ({size}): translate")
+    array = np.asarray(given[name])
+    fits = array.ndim == len(shape) and all(b in (None, a) for a, b in zip(array.shape[1:], shape[1:], strict=True))
+    if not fits or not len(array):
+        size = ", ".join("any" if side is None else str(side) for side in shape)
+        raise UsageError(f"{name} has shape {array.shape}; expected ({size}), at least 1 row")
+    return array.astype(np.float32, copy=False)
 
 
 def _given(name, value, drawn, classes, names):
@@ -72,10 +90,18 @@ def _unused(name, value, shapes):
     return f"{text}; {known}" if known.startswith("did you mean") else f"{text}; leave it out ({known})"
 
 
+def _sized(shape, n):
+    """Returns the shape of an example: sides that may be any differ by n, and few numbers divide them."""
+    sides = iter(SIDES[n % len(SIDES)])
+    return tuple(next(sides) if side is None else side for side in shape)
+
+
 def example_inputs(
     shapes: Mapping[str, Sequence[int | None]], meta: Mapping[str, str], n: int, seed: int = 0
 ) -> dict[str, np.ndarray]:
     """Draws inputs for any signature: from their distributions, and uniformly on [-1, 1] what has none, as images.
+
+    Sides that may be any are others for another n, and few numbers divide them: what a network cuts wrongly shows.
 
     Args:
         shapes: as for `sample_inputs`.
@@ -85,5 +111,7 @@ def example_inputs(
     """
     lawful = {name: shape for name, shape in shapes.items() if f"{name}.law" in meta}
     rng = np.random.default_rng(seed)
-    free = {name: rng.uniform(-1, 1, (n, *shapes[name][1:])) for name in sorted(shapes) if name not in lawful}
+    free = {
+        name: rng.uniform(-1, 1, (n, *_sized(shapes[name][1:], n))) for name in sorted(shapes) if name not in lawful
+    }
     return {name: value.astype(np.float32) for name, value in free.items()} | sample_inputs(lawful, meta, n, seed)

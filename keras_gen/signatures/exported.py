@@ -1,26 +1,22 @@
 """Reads `.onnx` and `.tflite` files back with numpy and their own runtime alone: TensorFlow and Keras stay out."""
 
 import hashlib
-import json
 import mmap
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike
 
 from keras_gen.errors import DamagedError, UsageError, near_misses
 from keras_gen.files import writing
-from keras_gen.signatures import draws
+from keras_gen.signatures import draws, runtimes
 from keras_gen.signatures.classes import Classes, names_of, numbered
 from keras_gen.signatures.law import check_classes, count_of
+from keras_gen.signatures.runtimes import Graph, Specs, Tensors
+from keras_gen.signatures.signature import translator_of
 from keras_gen.signatures.values import check_values
-
-Tensors = dict[str, np.ndarray]
-Specs = dict[str, tuple[tuple[int | None, ...], np.dtype]]
-
-METADATA = "keras_gen"  # name of the entry that holds the metadata in a .tflite file
 
 # What the exporter adds to a signature's own `meta`. The last two are there only where the batch is fixed.
 RESERVED = ("model", "library", "signature", "batch", "batched")
@@ -29,26 +25,6 @@ RESERVED = ("model", "library", "signature", "batch", "batched")
 # another weight, and one in an index ends the process inside the TFLite runtime.
 _SEAL = b"content-sha256:"
 UNSEALED = _SEAL.decode() + "0" * 64
-
-_ONNX_TYPES = {
-    "tensor(float)": np.float32,
-    "tensor(float16)": np.float16,
-    "tensor(double)": np.float64,
-    "tensor(int32)": np.int32,
-    "tensor(int64)": np.int64,
-    "tensor(int8)": np.int8,
-    "tensor(uint8)": np.uint8,
-    "tensor(bool)": np.bool_,
-}
-
-
-class _Graph(NamedTuple):
-    """One signature of a file."""
-
-    inputs: Specs
-    outputs: Specs
-    meta: dict[str, str]
-    call: Callable[[Tensors], Tensors]
 
 
 class Exported:
@@ -65,7 +41,7 @@ class Exported:
         ```
     """
 
-    def __init__(self, path: Path, graphs: Mapping[str, _Graph]):
+    def __init__(self, path: Path, graphs: Mapping[str, Graph]):
         self.path = path
         self._graphs = dict(graphs)
 
@@ -150,12 +126,12 @@ class Exported:
         raise UsageError(f"{_shown(self.path)} holds no sampler, only {', '.join(self.signatures)}; {way_out}")
 
     def sample(
-        self, n: int, seed: int = 0, label: Classes = None, batch_size: int = 64, **inputs: ArrayLike
+        self, n: int = 1, seed: int = 0, label: Classes = None, batch_size: int = 64, **inputs: ArrayLike
     ) -> dict[str, np.ndarray]:
         """Draws samples: the same as `model.sample` with the same seed.
 
         Args:
-            n: number of samples.
+            n: number of samples; as many as there are rows of what is given.
             seed: of the inputs, which are drawn for all samples at once: `batch_size` changes nothing.
             label: class of all samples, or one for each, by number or name; without it the classes in turn.
             batch_size: samples per call of the runtime.
@@ -173,6 +149,7 @@ class Exported:
             raise DamagedError(f"{_shown(self.path)} names the sample {output!r}, which is not an output")
         shapes = {name: shape for name, (shape, _) in graph.inputs.items()}
         inputs = draws.sample_inputs(shapes, graph.meta, n, seed, label, **inputs)
+        n = max(n, *map(len, inputs.values()), 1)
         parts = [
             self.run(signature, **{name: array[start : start + batch_size] for name, array in inputs.items()})[output]
             for start in range(0, n, batch_size)
@@ -181,6 +158,39 @@ class Exported:
         if "label" in inputs:
             samples["label"] = inputs["label"]
         return samples
+
+    def translate(
+        self, images: ArrayLike, to: str | None = None, seed: int = 0, batch_size: int = 16, **inputs: ArrayLike
+    ) -> np.ndarray:
+        """Makes images of images: the same as `model.translate`.
+
+        Args:
+            images: float32 (n, H, W, C) in [-1, 1].
+            to: `"a"` or `"b"`, in a file with both ways.
+            seed: of whatever else is drawn.
+            batch_size: images per call of the runtime.
+            **inputs: other inputs that are not to be drawn.
+        """
+        name = self.translator(to)
+        meta = self._graphs[name].meta
+        shapes = {key: shape for key, (shape, _) in self._graphs[name].inputs.items()}
+        inputs = draws.sample_inputs(shapes, meta, max(1, len(images)), seed, **{meta["given"]: images}, **inputs)
+        parts = [
+            self.run(name, **{key: array[start : start + batch_size] for key, array in inputs.items()})
+            for start in range(0, len(images), batch_size)
+        ]
+        return np.concatenate([part[meta["sample"]] for part in parts])
+
+    def translator(self, to: str | None = None) -> str:
+        """Returns the name of the signature that makes an image of an image.
+
+        Args:
+            to: as for `translate`.
+
+        Raises:
+            UsageError: this file holds none.
+        """
+        return translator_of({name: graph.meta for name, graph in self._graphs.items()}, to, _shown(self.path))
 
     def _graph(self, signature):
         if signature not in self._graphs:
@@ -230,14 +240,14 @@ def open_file(path: str | Path) -> Exported:
         DamagedError: the file cannot be read.
     """
     path = Path(path)
-    readers = {".onnx": _open_onnx, ".tflite": _open_tflite}
+    readers = {".onnx": runtimes.onnx, ".tflite": runtimes.tflite}
     if path.suffix not in readers:
         raise UsageError(f"{_shown(path)} is neither a .onnx nor a .tflite file; give one of those")
     if not path.is_file():
         raise UsageError(f"{_shown(path)} does not exist; write it with: python -m keras_gen export RUN")
     try:
         _check_seal(path)
-        return readers[path.suffix](path)
+        return Exported(path, readers[path.suffix](path))
     except ImportError as error:
         package = {".onnx": "onnxruntime", ".tflite": "ai-edge-litert"}[path.suffix]
         raise UsageError(f"reading a {path.suffix} file needs {package}: pip install {package}") from error
@@ -276,88 +286,6 @@ def _digest(content, start):
             with view[first:last] as part:  # released at once, as a map with a view of it cannot be closed
                 digest.update(part)
     return digest.hexdigest().encode()
-
-
-def _open_onnx(path):
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 4  # errors are raised; the same text on the terminal would be a second message
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    meta = dict(session.get_modelmeta().custom_metadata_map)
-    outputs = [value.name for value in session.get_outputs()]
-
-    def specs(values):
-        return {
-            value.name: (
-                tuple(size if isinstance(size, int) else None for size in value.shape),
-                np.dtype(_ONNX_TYPES[value.type]),
-            )
-            for value in values
-        }
-
-    def call(arrays):
-        return dict(zip(outputs, session.run(outputs, arrays), strict=True))
-
-    graph = _Graph(specs(session.get_inputs()), specs(session.get_outputs()), meta, call)
-    return Exported(path, {meta.get("signature", path.stem): graph})
-
-
-def _open_tflite(path):
-    from ai_edge_litert.interpreter import Interpreter
-
-    # The runtime verifies every offset in the file. Only after that is the metadata safe to read.
-    interpreter = Interpreter(model_path=str(path))
-    names = list(interpreter.get_signature_list())
-    if not names:
-        raise DamagedError(f"{_shown(path)} holds no signature; write it again with: python -m keras_gen export RUN")
-    metas = _tflite_meta(path)
-
-    def specs(details):
-        return {
-            name: (
-                tuple(None if size < 0 else int(size) for size in detail["shape_signature"]),
-                np.dtype(detail["dtype"]),
-            )
-            for name, detail in details.items()
-        }
-
-    graphs = {}
-    for name in names:
-        runner = interpreter.get_signature_runner(name)
-
-        # The runner itself leaves the tensors as they are when no shape has changed.
-        def call(arrays, runner=runner):
-            return runner(**arrays)
-
-        inputs, outputs = specs(runner.get_input_details()), specs(runner.get_output_details())
-        graphs[name] = _Graph(inputs, outputs, metas.get(name, {}), call)
-    return Exported(path, graphs)
-
-
-def _tflite_meta(path):
-    """Returns signature name to metadata, or nothing for a file that some other program wrote."""
-    from ai_edge_litert.schema_py_generated import Model
-
-    model = Model.GetRootAsModel(path.read_bytes(), 0)
-    if any(_astray(model, model.SignatureDefs(index)) for index in range(model.SignatureDefsLength())):
-        raise DamagedError(f"{_shown(path)} is damaged: a signature names a tensor that is not there")
-    for index in range(model.MetadataLength()):
-        entry = model.Metadata(index)
-        if entry.Name() == METADATA.encode():
-            metas = json.loads(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes())
-            return {name: {key: str(value) for key, value in meta.items()} for name, meta in metas.items()}
-    return {}
-
-
-def _astray(model, signature):
-    """Tells whether a signature points outside the file, which the runtime does not ask before it goes there."""
-    if signature.SubgraphIndex() >= model.SubgraphsLength():
-        return True
-    count = model.Subgraphs(signature.SubgraphIndex()).TensorsLength()
-    values = [signature.Inputs(index) for index in range(signature.InputsLength())]
-    values += [signature.Outputs(index) for index in range(signature.OutputsLength())]
-    return any(value.TensorIndex() >= count for value in values)
 
 
 def _fixed_batch(graph):

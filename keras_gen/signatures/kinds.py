@@ -20,6 +20,7 @@ PICTURE = Kind(picture=True)
 NUMBERS = Kind()
 KINDS = {
     "image": PICTURE,
+    "source": PICTURE,
     "target": PICTURE,
     "label": Kind(counted="num_classes"),
     "token": Kind(counted="vocabulary"),

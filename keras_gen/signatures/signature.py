@@ -4,8 +4,19 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
+from keras_gen.errors import UsageError
 from keras_gen.signatures.draws import example_inputs
 from keras_gen.signatures.law import OUT_OF_RANGE, count_of
+
+# What metadata say of a signature from images of any size, `source`, to images of the same, `image`.
+TRANSLATES: Mapping[str, str] = {
+    "given": "source",
+    "sample": "image",
+    "source.range": "[-1, 1]",
+    "source.layout": "NHWC",
+    "image.range": "[-1, 1]",
+    "image.layout": "NHWC",
+}
 
 
 class Signature(NamedTuple):
@@ -20,9 +31,10 @@ class Signature(NamedTuple):
         example: batch size to valid inputs, as a dict of arrays: for parity checks and int8 calibration.
         meta: string to string. `"<input>.law"` says how an input is drawn (`keras_gen.draws`): `"normal"`,
             `"uniform"`, `"classes 10"` or `"constant 1"`. `"sample"` names the output that is a sample; a signature
-            without it is not a sampler. `"<tensor>.range"`, `"<tensor>.layout"` and `"<tensor>.classes"` (names, comma
-            separated, or a JSON list where a name holds a comma) describe tensors; files add `"<tensor>.channels"`,
-            `"RGBA"`, of images with opacity.
+            without it is not a sampler, and one with `"given"` makes it of that input, which no law draws.
+            `"<tensor>.range"`, `"<tensor>.layout"` and `"<tensor>.classes"` (names, comma separated, or a JSON list
+            where a name holds a comma) describe tensors; files add `"<tensor>.channels"`, `"RGBA"`, of images with
+            opacity.
             `"<input>.out_of_range"` is `"clamped"` where a class that does not exist is taken for the nearest that
             does; `sample` and `run` refuse it.
         static_batch: the batch dimension is fixed when the file is made (recurrent networks on TFLite).
@@ -61,6 +73,28 @@ def signature(
     if counts:
         fn, meta = partial(_clamped, fn, counts), {**meta, **{f"{name}.out_of_range": OUT_OF_RANGE for name in counts}}
     return Signature(fn, inputs, partial(example_inputs, shapes, meta), meta, **more)
+
+
+def translator_of(metas: Mapping[str, Mapping[str, str]], to: str | None, what: str) -> str:
+    """Returns the name of the signature that makes an image of an image.
+
+    Args:
+        metas: name of each signature, of a model or of a file, to its metadata.
+        to: `"a"` or `"b"`, where there are both ways; by default `"b"`, or the only way that there is.
+        what: the model or file, for messages.
+
+    Raises:
+        UsageError: there is none, or none that leads there.
+    """
+    ways = [name for name, meta in metas.items() if "sample" in meta and meta.get("given")]
+    if not ways:
+        raise UsageError(f"{what} makes no image of an image, only {', '.join(metas) or 'nothing'}; give a translator")
+    if to is None:
+        return next((name for name in ways if name.endswith("_to_b")), ways[0])
+    found = next((name for name in ways if name.endswith(f"_to_{to}")), None)
+    if found is None:
+        raise UsageError(f"{what} has no way to {to!r}; its ways: {', '.join(ways)}")
+    return found
 
 
 def _clamped(fn, counts, **inputs):

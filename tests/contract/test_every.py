@@ -8,7 +8,7 @@ import collect
 import keras
 import numpy as np
 import pytest
-from tiny import batch_for, difference, everything, make, weights
+from tiny import batch_for, difference, everything, given, make, weights
 
 import keras_gen
 from export import onnx
@@ -83,7 +83,12 @@ def test_each_player_moves_all_of_its_own_variables_and_none_of_anothers(model, 
 
 def test_a_target_and_a_name_that_nothing_reads_are_refused_and_never_dropped(model):
     batch, wanted = batch_for(model), Wanted(model)
-    first = model.data_names[0]
+    first, second = model.data_names
+    if second != "label" and second in wanted.must:  # pairs of two kinds: both have their names
+        with pytest.raises(UsageError, match="reads no 'weight'"):
+            wanted.take({**batch, "weight": np.ones(16, np.float32)})
+        assert np.array_equal(wanted.take((batch[first], batch[second]))[second], batch[second])
+        return
     x, y = batch[first], np.roll(batch[first], 1, axis=0)
     label = {"label": batch["label"]} if "label" in model.expects() else {}
     with pytest.raises(UsageError, match="reads no 'weight'"):
@@ -100,17 +105,20 @@ def test_a_target_and_a_name_that_nothing_reads_are_refused_and_never_dropped(mo
 
 
 def test_sampling_is_deterministic_by_seed(model):
-    sample = model.sample(5, seed=0)
+    images = given(model, 5)
+    sample = model.sample(5, seed=0, **images)
     if "token" in model.expects():
         assert sample.shape == (5, model.context) and sample.dtype == np.int32
         assert sample.min() >= 0 and sample.max() < model.vocabulary
     else:
-        assert sample.shape == (5, *model.image_shape) and sample.dtype == np.float32
+        sides = next((image.shape[1:3] for image in images.values()), model.image_shape[:2])
+        assert sample.shape == (5, *sides, model.image_shape[-1]) and sample.dtype == np.float32
         assert np.abs(sample).max() <= 1
-    assert np.array_equal(sample, model.sample(5, seed=0))
-    assert not np.array_equal(sample, model.sample(5, seed=1))
+    assert np.array_equal(sample, model.sample(5, seed=0, **images))
+    if any(f"{name}.law" in one.meta for one in model.signatures().values() for name in one.inputs):
+        assert not np.array_equal(sample, model.sample(5, seed=1, **images))
     # Split into batches the sums in a matrix product may be ordered otherwise.
-    np.testing.assert_allclose(sample, model.sample(5, seed=0, batch_size=2), atol=1e-5)
+    np.testing.assert_allclose(sample, model.sample(5, seed=0, batch_size=2, **images), atol=1e-5)
 
 
 def test_evaluate_draws_the_same_numbers_every_time_and_moves_nothing(model):
@@ -124,6 +132,10 @@ def test_evaluate_draws_the_same_numbers_every_time_and_moves_nothing(model):
 
 def test_health_looks_at_every_game_and_what_it_measures_changes(model):
     batch = batch_for(model)
+    if "source" in batch:
+        with pytest.raises(UsageError, match="also takes 'source'; leave it out"):
+            model.fit(batch, batch_size=8, verbose=0, callbacks=[GANHealth(batch["target"])])
+        return
     health = GANHealth(batch.get("image"), every=1, n=8, gradient=0, diversity=0)
     if model.players()[0].name == "":
         with pytest.raises(keras_gen.errors.UsageError, match="'g', which .* has not; leave it out"):
@@ -137,7 +149,7 @@ def test_health_looks_at_every_game_and_what_it_measures_changes(model):
 
 
 def test_health_measures_the_trained_networks_and_not_their_averages(model, row):
-    if model.players()[0].name == "":
+    if model.players()[0].name == "" or "source" in model.expects():
         return
     gradients = []
     for more in ({"ema": None}, {"ema": 0.9}):  # of the same weights
@@ -161,7 +173,8 @@ def test_signatures_keep_their_contract(model):
         assert not set(outputs) & set(signature.inputs)
         for value in outputs.values():
             assert value.shape[0] == 3 and np.isfinite(value).all()
-        assert all(f"{name}.law" in signature.meta for name in signature.inputs) or "sample" not in signature.meta
+        drawn = [name for name in signature.inputs if name != signature.meta.get("given")]
+        assert all(f"{name}.law" in signature.meta for name in drawn) or "sample" not in signature.meta
         for name, spec in signature.inputs.items():
             if spec.dtype == "int32":
                 assert signature.meta[f"{name}.out_of_range"] == "clamped"
@@ -191,8 +204,9 @@ def test_every_signature_exports_to_onnx_and_samples_alike(model, row, tmp_path)
     if sampler is None:
         assert row.startswith("gpt"), "its loop is outside of the file: see examples/test_run_gpt_onnx.py"
         return
-    drawn = open_file(tmp_path / f"{sampler}.onnx").sample(5, seed=7)["image"]
-    np.testing.assert_allclose(drawn, model.sample(5, seed=7), atol=1e-4)
+    images = given(model, 5)
+    drawn = open_file(tmp_path / f"{sampler}.onnx").sample(5, seed=7, **images)["image"]
+    np.testing.assert_allclose(drawn, model.sample(5, seed=7, **images), atol=1e-4)
 
 
 def test_every_argument_and_weight_survives_a_save_and_one_more_step_is_bit_equal(model, row, tmp_path):
@@ -205,7 +219,8 @@ def test_every_argument_and_weight_survives_a_save_and_one_more_step_is_bit_equa
         if argument not in ("generator", "discriminator", "encoder"):
             assert np.all(getattr(again, argument, value) == getattr(model, argument, value)), argument
     assert difference(weights(again), weights(model)) == 0
-    assert np.array_equal(model.sample(5, seed=4), again.sample(5, seed=4))
+    images = given(model, 5)
+    assert np.array_equal(model.sample(5, seed=4, **images), again.sample(5, seed=4, **images))
     for one in (model, again):
         one.fit(batch_for(model), batch_size=8, epochs=1, verbose=0)
     assert difference(everything(model), everything(again)) == 0

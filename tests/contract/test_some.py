@@ -5,7 +5,7 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tiny import batch_for, difference, everything, make
+from tiny import batch_for, difference, everything, given, make
 
 import keras_gen
 from export import tflite
@@ -24,7 +24,9 @@ def one_a_family(rows, **chosen):
     return pytest.mark.parametrize("row", [pytest.param(row, marks=marks[row]) for row in rows])
 
 
-@one_a_family(keras_gen.names(), autoencoders="vae", autoregressive="pixel_cnn", adversarial="acgan")
+@one_a_family(
+    keras_gen.names(), autoencoders="vae", autoregressive="pixel_cnn", adversarial="acgan", translation="pix2pix"
+)
 def test_fit_takes_what_keras_users_pass(row):
     model = make(row)
     batch = batch_for(model)
@@ -35,7 +37,8 @@ def test_fit_takes_what_keras_users_pass(row):
         (tf.data.Dataset.from_tensor_slices((image, label)).batch(8), None),
         (tf.data.Dataset.from_tensor_slices(batch).batch(8), None),
     ]
-    if "label" not in model.expects():
+    both = set(model.data_names) <= set(model.expects())
+    if not both:
         forms += [
             (image, None),
             (tf.data.Dataset.from_tensor_slices(image).batch(8), None),
@@ -44,13 +47,14 @@ def test_fit_takes_what_keras_users_pass(row):
     for x, y in forms:
         history = model.fit(x, y, batch_size=8, epochs=1, verbose=0).history
         assert np.isfinite(history["loss"]).all()
-    labelled = "label" in model.expects()
-    held_out = (image[:8], label[:8]) if labelled else image[:8]
-    history = model.fit(image, label if labelled else None, batch_size=8, verbose=0, validation_data=held_out).history
+    held_out = (image[:8], label[:8]) if both else image[:8]
+    history = model.fit(image, label if both else None, batch_size=8, verbose=0, validation_data=held_out).history
     assert {f"val_{name}" for name in history if not name.startswith("val_")} <= set(history)
 
 
-@one_a_family(collect.rows(), autoencoders="vae", autoregressive="pixel_cnn", adversarial="dcgan")
+@one_a_family(
+    collect.rows(), autoencoders="vae", autoregressive="pixel_cnn", adversarial="dcgan", translation="pix2pix"
+)
 def test_an_interrupted_fit_ends_bit_identical_to_an_uninterrupted_one(row, tmp_path):
     class Crash(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
@@ -73,7 +77,9 @@ def test_an_interrupted_fit_ends_bit_identical_to_an_uninterrupted_one(row, tmp_
     assert history["loss"] == expected["loss"][1:]
 
 
-@one_a_family(collect.rows(), autoencoders="vae", autoregressive="pixel_cnn", adversarial="dcgan")
+@one_a_family(
+    collect.rows(), autoencoders="vae", autoregressive="pixel_cnn", adversarial="dcgan", translation="pix2pix"
+)
 def test_every_signature_exports_to_tflite_and_samples_alike(row, tmp_path):
     model = make(row, compiled=False)
     tflite.export(model, tmp_path)
@@ -81,16 +87,21 @@ def test_every_signature_exports_to_tflite_and_samples_alike(row, tmp_path):
     if sampler is None:
         assert row.startswith("gpt"), "its loop is outside of the file: see examples/test_run_gpt_onnx.py"
         return
-    drawn = open_file(tmp_path / "model.tflite").sample(5, seed=7)["image"]
-    np.testing.assert_allclose(drawn, model.sample(5, seed=7), atol=1e-4)
+    images = given(model, 5)
+    drawn = open_file(tmp_path / "model.tflite").sample(5, seed=7, **images)["image"]
+    np.testing.assert_allclose(drawn, model.sample(5, seed=7, **images), atol=1e-4)
 
 
-@one_a_family(keras_gen.names(), autoencoders="vae", autoregressive="pixel_cnn", adversarial="bigan")
+@one_a_family(
+    keras_gen.names(), autoencoders="vae", autoregressive="pixel_cnn", adversarial="bigan", translation="pix2pix"
+)
 def test_mixed_float16_trains_every_player_and_exports_in_float32(row, tmp_path):
     _check_precision(row, "mixed_float16", tmp_path)
 
 
-@one_a_family(keras_gen.names(), autoencoders="vq_vae", autoregressive="pixel_cnn", adversarial="sngan")
+@one_a_family(
+    keras_gen.names(), autoencoders="vq_vae", autoregressive="pixel_cnn", adversarial="sngan", translation="pix2pix"
+)
 def test_mixed_bfloat16_trains_every_player_and_exports_in_float32(row, tmp_path):
     _check_precision(row, "mixed_bfloat16", tmp_path)
 
@@ -113,6 +124,7 @@ def _check_precision(row, precision, tmp_path):
         ours, theirs = (one.run("logits", **example)["logits"] for one in (twin, model))
         assert 0 < np.abs(ours - theirs).max() < 0.1 * np.ptp(ours)
     else:
-        np.testing.assert_allclose(twin.sample(3), model.sample(3), atol=0.05)
+        images = given(model, 3)
+        np.testing.assert_allclose(twin.sample(3, **images), model.sample(3, **images), atol=0.05)
     model.save(tmp_path / "model.keras")
     assert keras_gen.load(tmp_path / "model.keras").dtype_policy.name == precision

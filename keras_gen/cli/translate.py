@@ -1,0 +1,152 @@
+"""`translate`: images made of images, by a run, a `.keras`, an `.onnx` or a `.tflite` file, without any data set."""
+
+import argparse
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_gen import images, terminal
+from keras_gen.cli.sample import loaded
+from keras_gen.data import formats, pictures, resize
+from keras_gen.errors import DamagedError, UsageError
+from keras_gen.files.runs import find
+from keras_gen.files.writing import shown
+from keras_gen.signatures import exported
+
+NEEDED = 4000  # bytes for each pixel, of a translator of the usual width
+
+
+def run(options: argparse.Namespace) -> int:
+    """Translates images and writes them.
+
+    Args:
+        options: of the command line.
+
+    Returns:
+        The exit code.
+    """
+    path = find(options.source)
+    names, folder = _inputs(Path(options.image))
+    outputs = _outputs(names, folder, Path(options.output))
+    translate, channels = _translator(path, options)
+    with terminal.Progress("translating", len(names)) as progress:
+        for name, output in zip(names, outputs, strict=True):
+            image = read(name, channels, options.longest)
+            made = translate(image)
+            if made.shape[-1] not in (1, 3, 4):
+                raise UsageError(f"{shown(path)} makes images of {made.shape[-1]} channels, which are no pictures")
+            images.save_png(output, images.to_uint8(made)[0])
+            progress.add(1)
+    where = shown(outputs[0]) if not folder else f"{shown(Path(options.output))}: {len(outputs)} images"
+    print(f"translated by {shown(path)}: {where}", flush=True)
+    return 0
+
+
+def read(path: Path, channels: int, longest: int | None = None) -> np.ndarray:
+    """Returns a picture as networks see it: turned by its EXIF orientation, and on white where it is transparent.
+
+    Args:
+        path: of the picture.
+        channels: 1 (grey), 3 (RGB) or 4 (RGB and opacity).
+        longest: side in pixels that it is shrunk to first, if it is longer.
+
+    Returns:
+        float32 (1, H, W, channels) in [-1, 1].
+
+    Raises:
+        DamagedError: it cannot be read.
+        UsageError: it is too large for the memory that is free.
+    """
+    try:
+        with open(path, "rb") as file:
+            (height, width), _ = pictures.header(file)
+            file.seek(0)
+            pixels = pictures.decode(file, None, channels == 4).pixels
+    except pictures.errors() as error:
+        reason = getattr(error, "strerror", None) or "it is no picture that is known"
+        raise DamagedError(f"cannot read {shown(path)}: {reason}; expected {formats.NAMES}") from None
+    share = min(1.0, longest / max(height, width)) if longest else 1.0
+    size = tuple(max(1, round(side * share)) for side in (height, width))
+    free = _free()
+    needed = size[0] * size[1] * NEEDED
+    if free and needed > free:
+        fits = int((free / NEEDED / (height * width)) ** 0.5 * max(height, width))
+        raise UsageError(
+            f"{shown(path, 60)} has {height}x{width} pixels, which take about {needed / 2**30:.0f} GiB, "
+            f"and {free / 2**30:.0f} are free; give --longest {fits}"
+        )
+    return images.from_uint8(resize.fit(pixels[None], size, channels))
+
+
+def _free():
+    """Returns the bytes of memory that are free, or None where the system does not tell."""
+    try:
+        with open("/proc/meminfo", encoding="ascii") as file:
+            told = dict(line.split(":", 1) for line in file)
+        return 1024 * int(told["MemAvailable"].split()[0])
+    except (OSError, KeyError, ValueError):
+        return None
+
+
+def _inputs(path):
+    """Returns the pictures, and whether they are those of a folder."""
+    if path.is_dir():
+        names = sorted(name for name in path.iterdir() if name.is_file() and _is_picture(name))
+        if not names:
+            raise UsageError(f"{shown(path)} holds no picture; expected {formats.NAMES}")
+        return names, True
+    if not path.is_file():
+        raise UsageError(f"{shown(path)} does not exist; give a picture, or a folder of them")
+    return [path], False
+
+
+def _is_picture(path):
+    with open(path, "rb") as file:
+        return formats.format_of(file.read(formats.HEAD), path.suffix) is not None
+
+
+def _outputs(names, folder, output):
+    """Returns where each translation goes; never onto a picture that it is made of.
+
+    Raises:
+        UsageError: it would.
+    """
+    if not folder and not (output.is_dir() or not output.suffix):
+        if output.suffix.lower() != ".png":
+            raise UsageError(f"-o {shown(output)} ends in {output.suffix}; give x.png, or a folder")
+        found = [output]
+    else:
+        found = [output / f"{name.stem}.png" for name in names]
+        if len(set(found)) < len(found):  # a.jpg and a.png
+            found = [output / f"{name.name}.png" for name in names]
+    taken = {os.path.realpath(name) for name in names}
+    for path in found:
+        if os.path.realpath(path) in taken:
+            raise UsageError(f"-o {shown(output, 80)} would overwrite a picture that is read; give another place")
+    return found
+
+
+def _translator(path: Path, options: argparse.Namespace) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
+    """Returns the function from one image to another, and the channels that it takes."""
+    how: dict[str, Any] = {"to": options.to, "seed": options.seed}
+    if path.suffix == ".keras":
+        from keras_gen.signatures.signature import translator_of
+
+        model = loaded(path, options.debug)
+        signatures = model.signatures()
+        name = translator_of({key: one.meta for key, one in signatures.items()}, options.to, shown(path))
+        channels = signatures[name].inputs[signatures[name].meta["given"]].shape[-1]
+        return lambda image: model.translate(image, **how), channels
+    with terminal.hold(options.debug):  # the TFLite runtime greets
+        file = exported.open_file(path)
+        name = file.translator(options.to)
+        ((shape, _),) = [spec for key, spec in file.inputs(name).items() if key == file.meta(name)["given"]]
+
+    def translate(image):
+        with terminal.hold(options.debug):
+            return file.translate(image, **how)
+
+    return translate, shape[-1]

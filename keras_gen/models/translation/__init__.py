@@ -1,0 +1,1 @@
+"""Models that make an image of an image."""

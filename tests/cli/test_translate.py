@@ -1,0 +1,99 @@
+"""`translate`: pictures of any kind and size, by a run and by all of its files, and what is wrong in one line."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from small_run import assert_one_line
+
+import keras_gen
+from export import onnx, tflite
+from keras_gen.cli.main import main
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """A folder with cyclegan's and pix2pix's files, hardly trained, on images of one channel."""
+    folder = tmp_path_factory.mktemp("runs")
+    small = ["--set", "width=2", "--steps", "2", "--batch-size", "8", "--samples", "12"]
+    for name, more in (("pix2pix", []), ("cyclegan", ["--set", "blocks=1"])):
+        assert main(["train", name, "--output", str(folder / name), *small, *more]) == 0
+        model = keras_gen.load(folder / name)
+        onnx.export(model, folder / name)
+        tflite.export(model, folder / name)
+    return folder
+
+
+def translate(source, image, output, *more):
+    return main(["translate", str(source), str(image), "-o", str(output), *map(str, more)])
+
+
+def test_a_run_and_all_of_its_files_make_the_same_of_a_picture(run, tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (23, 37), np.uint8)).save(tmp_path / "in.png")
+    files = ["", "model.keras", "translate.onnx", "model.tflite"]
+    made = []
+    for index, file in enumerate(files):
+        assert translate(run / "pix2pix" / file, tmp_path / "in.png", tmp_path / f"{index}.png") == 0
+        with Image.open(tmp_path / f"{index}.png") as picture:
+            made.append(np.asarray(picture, int))
+    assert made[0].shape == (23, 37) and all(np.abs(one - made[0]).max() <= 1 for one in made)
+
+
+def test_both_ways(run, tmp_path):
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (5, 9), np.uint8)).save(tmp_path / "in.png")
+    made = {}
+    for to in ("a", "b"):
+        assert translate(run / "cyclegan", tmp_path / "in.png", tmp_path / "k.png", "--to", to) == 0
+        assert translate(run / "cyclegan" / "model.tflite", tmp_path / "in.png", tmp_path / "t.png", "--to", to) == 0
+        made[to], other = (np.asarray(Image.open(tmp_path / name), int) for name in ("k.png", "t.png"))
+        assert np.abs(made[to] - other).max() <= 1
+    assert not np.array_equal(made["a"], made["b"])
+    assert translate(run / "cyclegan" / "b_to_a.onnx", tmp_path / "in.png", tmp_path / "o.png") == 0
+    assert np.abs(np.asarray(Image.open(tmp_path / "o.png"), int) - made["a"]).max() <= 1
+
+
+def test_pictures_of_all_kinds_keep_their_size_and_their_names(run, tmp_path):
+    folder, pixels = tmp_path / "photos", np.random.default_rng(0).integers(0, 256, (12, 20, 4), np.uint8)
+    folder.mkdir()
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    Image.fromarray(pixels[..., :3]).save(folder / "turned.jpg", exif=turned)
+    Image.fromarray(pixels).save(folder / "clear.png")
+    Image.fromarray(pixels[..., 0]).convert("P").save(folder / "palette.gif")
+    Image.new("L", (1, 40)).save(folder / "thin.png")
+    (folder / "notes.txt").write_text("no picture")
+    assert translate(run / "pix2pix" / "translate.onnx", folder, tmp_path / "made") == 0
+    sizes = {path.name: Image.open(path).size for path in (tmp_path / "made").iterdir()}
+    assert sizes == {"turned.png": (12, 20), "clear.png": (20, 12), "palette.png": (20, 12), "thin.png": (1, 40)}
+    assert translate(run / "pix2pix", folder / "clear.png", tmp_path / "s.png", "--longest", 5) == 0
+    assert Image.open(tmp_path / "s.png").size == (5, 3)
+
+
+def test_what_is_wrong_is_one_line_and_nothing_is_overwritten(run, tmp_path, capsys, monkeypatch):
+    Image.new("L", (9, 5), 99).save(tmp_path / "in.png")
+    (tmp_path / "none.png").write_text("no picture")
+    before = (tmp_path / "in.png").read_bytes()
+    capsys.readouterr()
+    source = run / "pix2pix" / "translate.onnx"
+    for image, output, words in (
+        ("in.png", "in.png", ["would overwrite", "another place"]),
+        (".", ".", ["would overwrite"]),
+        ("in.png", "x.jpg", ["ends in .jpg"]),
+        ("absent.png", "x.png", ["does not exist"]),
+        ("none.png", "x.png", ["cannot read", "none.png"]),
+    ):
+        assert translate(source, tmp_path / image, tmp_path / output) in (1, 2)
+        assert_one_line(capsys.readouterr().err, *words)
+    assert translate(source, tmp_path / "in.png", tmp_path / "x.png", "--to", "a") == 2
+    assert_one_line(capsys.readouterr().err, "no way to 'a'; its ways: translate")
+    assert main(["sample", str(source), "-o", str(tmp_path / "grid.png")]) == 2
+    assert_one_line(capsys.readouterr().err, "'source' was not given", "translate")
+    monkeypatch.setattr("keras_gen.cli.translate.NEEDED", 2**50)
+    assert translate(source, tmp_path / "in.png", tmp_path / "x.png") == 2
+    assert_one_line(capsys.readouterr().err, "5x9 pixels", "give --longest")
+    assert (tmp_path / "in.png").read_bytes() == before and not (tmp_path / "x.png").exists()
+
+
+def test_training_shows_input_output_and_truth(run):
+    with Image.open(run / "pix2pix" / "samples.png") as picture:
+        # Four rows of three images of 8 pixels, with lines of 2 between them.
+        assert picture.width / picture.height == pytest.approx((3 * 10 - 2) / (4 * 10 - 2), rel=0.01)

@@ -1,0 +1,155 @@
+"""CycleGAN: its networks by numbers, every term by hand with known translators, the pool, and both ways at any size."""
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from planted import Bug
+from tiny import batch_for, difference, make, real_digits
+
+import keras_gen
+from keras_gen.callbacks import Checkpoint
+from keras_gen.errors import UsageError
+from keras_gen.game.batch import Batch
+from keras_gen.networks import patch, translator
+
+
+def small(**more):
+    sizes = {"image_shape": (8, 8, 1), "source_channels": 1, "width": 4, "blocks": 1, "strided": 1}
+    return {**sizes, "upsample": "resize", "cycle": 4.0, "identity": 0.25, "seed": 3, **more}
+
+
+ROWS = {
+    "cyclegan": ("cyclegan", lambda: small(pool=0, ema=0.9, ema_statistics="copied")),
+    "cyclegan-channels": ("cyclegan", lambda: small(source_channels=3, identity=0.0, pool=0)),
+}
+
+
+def test_networks_have_the_weights_of_the_paper_s():
+    """The authors' program prints 11.378 million of a translator of 9 blocks and 2.765 million of a discriminator."""
+    assert translator.translator(3, 3).count_params() == 11_378_179
+    assert patch.discriminator({"image": 3}).count_params() == 2_764_737
+
+
+def known(model, shift=0.3):
+    """Lets a_to_b add a number and b_to_a do nothing, and the discriminators give back the mean of what they see."""
+    model.translated = lambda way, image, training: image + (shift if way == "a_to_b" else 0.0)
+    model.discriminator_a = model.discriminator_b = lambda inputs, training: tf.reduce_mean(
+        inputs["image"], axis=(1, 2, 3), keepdims=True
+    )
+    return model
+
+
+def test_every_term_by_hand():
+    model = known(make("cyclegan", compiled=False, cycle=10.0, identity=0.5))
+    a, b = np.full((2, 8, 8, 1), 0.1, np.float32), np.full((2, 8, 8, 1), 0.4, np.float32)
+    batch = Batch(source=tf.constant(a), target=tf.constant(b))
+    d, g = model.discriminator_loss(batch, False), model.translator_loss(batch, False)
+    assert float(d["a"]) == pytest.approx(0.5 * (0.1 - 1) ** 2 + 0.5 * 0.4**2, rel=1e-5)
+    assert float(d["b"]) == pytest.approx(0.5 * (0.4 - 1) ** 2 + 0.5 * 0.4**2, rel=1e-5)
+    assert float(g["adversarial"]) == pytest.approx(2 * (0.4 - 1) ** 2, rel=1e-5)
+    assert float(g["cycle"]) == pytest.approx(2 * 0.3, rel=1e-5), "of both ways"
+    assert float(g["identity"]) == pytest.approx(0.3, rel=1e-5), "b_to_a leaves a alone, a_to_b adds to b"
+    total = model.players()[1].total(g)
+    assert float(total) == pytest.approx(2 * 0.6**2 + 10 * 0.6 + 5 * 0.3, rel=1e-5)
+
+
+def test_both_ways_at_any_height_and_width():
+    model = make("cyclegan-channels", compiled=False)
+    for sides in ((1, 1), (3, 9), (8, 8), (17, 5)):
+        a, b = (np.random.default_rng(0).uniform(-1, 1, (2, *sides, count)).astype(np.float32) for count in (3, 1))
+        assert model.translate(a).shape == b.shape and model.translate(b, to="a").shape == a.shape
+        np.testing.assert_allclose(model.translated("a_to_b", a, training=True), model.translate(a), atol=1e-6)
+    with pytest.raises(UsageError, match=r"no way to 'c'; its ways: a_to_b, b_to_a"):
+        model.translate(a, to="c")
+
+
+def pooled(**more):
+    return make("cyclegan", pool=6, **more)
+
+
+def test_a_full_pool_survives_a_kill_and_no_file_holds_it(tmp_path):
+    class Crash(keras.callbacks.Callback):
+        def on_train_batch_end(self, batch, logs=None):
+            if self.model.d_optimizer.iterations == 6:
+                raise RuntimeError("crash")
+
+    def fit(model, *callbacks):
+        model.fit(batch_for(model, 20), batch_size=4, epochs=2, verbose=0, callbacks=list(callbacks))
+        return [np.asarray(variable) for variable in model.variables]
+
+    whole = fit(pooled())
+    with pytest.raises(RuntimeError, match="crash"):
+        fit(pooled(), Checkpoint(tmp_path, every=None, every_steps=4), Crash())
+    resumed = pooled()
+    assert difference(whole, fit(resumed, Checkpoint(tmp_path, every=None, every_steps=4))) == 0
+    assert int(resumed.pool_a.given) == 40 and np.abs(resumed.pool_a.images).min(axis=(1, 2, 3)).max() > 0
+    resumed.save(tmp_path / "model.keras")
+    loaded = keras_gen.load(tmp_path / "model.keras")
+    assert int(loaded.pool_b.given) == 0 and not np.any(loaded.pool_b.images)
+    small, large = (make("cyclegan", compiled=False, pool=size) for size in (0, 50))
+    for name, model in (("small", small), ("large", large)):
+        model.save(tmp_path / f"{name}.keras")
+    sizes = [(tmp_path / f"{name}.keras").stat().st_size for name in ("small", "large")]
+    assert abs(sizes[0] - sizes[1]) < 2000
+
+
+def test_discriminators_learn_from_older_translations_and_no_gradient_passes_the_pool():
+    model = pooled()
+    model.fit(batch_for(model, 16), batch_size=4, verbose=0)
+    batch = {name: tf.constant(value) for name, value in batch_for(model, 4).items()}
+    with tf.GradientTape() as tape:
+        one = Batch(batch)
+        loss = tf.add_n(list(model.discriminator_loss(one, True).values()))
+    assert all(gradient is None for gradient in tape.gradient(loss, model.a_to_b.trainable_variables))
+    assert not np.allclose(one.once("pool_b", None), one.once("a_to_b", None))
+
+
+def test_sets_of_two_lengths():
+    model = make("cyclegan")
+    images = real_digits(20)[0]
+    history = model.fit(images[:12], -images[12:], batch_size=4, epochs=2, verbose=0)
+    assert int(model.g_optimizer.iterations) == 6 and np.isfinite(history.history["loss"]).all()
+
+
+def test_what_it_cannot_do_is_one_line():
+    for wrong, words in (
+        ({"source_channels": 3}, "sources have 3 channels where targets have 1"),
+        ({"pool": -1}, "pool size is -1"),
+        ({"cycle": -1.0}, "cycle is -1.0"),
+        ({"upsample": "cubic"}, "upsample"),
+    ):
+        with pytest.raises(UsageError, match=words):
+            keras_gen.CycleGAN(**small(**wrong))
+
+
+BUGS = (
+    Bug(
+        "CycleGAN: the way there and back of one kind only",
+        "models/translation/cyclegan.py",
+        '"cycle": _apart(back_a, a) + _apart(back_b, b),',
+        '"cycle": 2 * _apart(back_a, a),',
+        ("test_every_term_by_hand",),
+    ),
+    Bug(
+        "CycleGAN: the identity of the wrong kind",
+        "models/translation/cyclegan.py",
+        'same_b, same_a = self.translated("a_to_b", b, training), self.translated("b_to_a", a, training)',
+        'same_b, same_a = self.translated("b_to_a", b, training), self.translated("a_to_b", a, training)',
+        ("test_every_term_by_hand",),
+    ),
+    Bug(
+        "CycleGAN: a gradient passes the pool",
+        "layers/pool.py",
+        "images = tf.stop_gradient(images)",
+        "images = tf.identity(images)",
+        ("layers/test_pool.py::test_no_gradient_passes",),
+    ),
+    Bug(
+        "image pool: never replaced",
+        "layers/pool.py",
+        "takes = tf.where(old | (number < self.size))",
+        "takes = tf.where(number < self.size)",
+        ("layers/test_pool.py::test_half_of_the_images_are_older_ones_and_none_is_shown_twice",),
+    ),
+)
