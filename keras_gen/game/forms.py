@@ -186,12 +186,14 @@ class Wanted:
         of = "" if number is None else f" of batch {number}"
         check_values(batch, of, warn=not number)
         check_labels(batch, self, of)
+        if number is None:
+            return
         rows = len(next(iter(batch.values())))
-        if number is not None and not rows:
+        if not rows:
             raise UsageError(
                 f"batch {number} is empty: 0 rows; expected at least 1: leave empty batches out of the data"
             )
-        if number is not None and (number == 0 or self.fewest):
+        if number == 0 or self.fewest:
             self.check_rows(rows)
 
     def direct(self, spec: Any, made: Mapping[str, np.ndarray]) -> bool:

@@ -23,7 +23,7 @@ LEAST_SQUARES = ADVERSARIAL["least_squares"]
 
 @keras.saving.register_keras_serializable("keras_gen")
 class CycleGAN(GenerativeModel):
-    """CycleGAN: translates both ways between two kinds of images, without a single pair.
+    """CycleGAN: translates between two kinds of images, both ways, without pairs.
 
     A batch holds `source`, images of the first kind (a), and `target`, others of the second (b), as many of each.
     A translation there and back is to return the image. `fit(a, b)` takes arrays of two lengths. Once trained, images
