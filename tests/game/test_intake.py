@@ -355,7 +355,7 @@ def test_words_that_nothing_reads_are_left_out_of_tf_data_too(vae, conditional):
 
 
 def test_tokens_of_another_type_are_not_a_larger_vocabulary():
-    model = make("gpt", num_classes=None)
+    model = make("gpt", num_classes=None, class_names=None)
     count, length = model.vocabulary, model.expects()["token"][1]
     token = np.arange(4 * length).reshape(4, length) % count
     refused(lambda: model.fit(token.astype("float32"), verbose=0), r"float32; expected whole .*astype\('int32'\)")
