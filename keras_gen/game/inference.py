@@ -48,8 +48,8 @@ class Inference:
         Args:
             n: how many.
             seed: of `numpy.random.default_rng`, which draws the latents.
-            label: of a conditional model: one class or one for each, by number or name (`class_names`); without it the
-                classes in turn.
+            label: of a conditional model: one class or one for each; without it the classes in turn. A number is an
+                index, also where names of classes are numbers; a text is one of `class_names` first, then an index.
             batch_size: how many are made at once.
             **inputs: other inputs of the sampler that are not to be drawn, such as `truncation`: one value for all, or
                 one for each.
