@@ -52,7 +52,7 @@ def main(argv: list[str] | None = None) -> None:
     rows = {
         "none, but clipped": (noisy.clip(-1, 1), None),
         "denoising autoencoder": (denoised(noisy), denoised(clean)),
-        "autoencoder": (ordinary.reconstruct(noisy), ordinary.reconstruct(clean)),
+        "autoencoder": (ordinary.reconstruct(noisy.clip(-1, 1)), ordinary.reconstruct(clean)),
     }
     print(f"{f'PSNR in dB, {len(clean)} test images':<32} {'noisy':>8} {'clean':>8}")
     for name, pair in rows.items():

@@ -23,7 +23,7 @@ class DamagedError(ValueError):
 
 def near_misses(word: str, known: Iterable[str]) -> str:
     """Returns `": did you mean 'dcgan'?"`, or the known names when nothing is near."""
-    known = list(known)
+    known, word = list(known), str(word)
     by_lower = {name.lower(): name for name in known}
     close = [by_lower[name] for name in difflib.get_close_matches(word.lower(), by_lower, n=3, cutoff=0.5)]
     if close:
@@ -59,9 +59,40 @@ def positive(name: str, value: int) -> int:
     Raises:
         UsageError: it is not.
     """
-    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < 1:
-        raise UsageError(f"{name} is {value!r}; expected a whole number, at least 1")
+    return whole(name, value, 1)
+
+
+def whole(name: str, value: int, least: int = 0) -> int:
+    """Returns an argument if it is a whole number that is not below another: a number with a point is none.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Integral) or value < least:
+        raise UsageError(f"{name} is {repr(value)[:40]}; expected a whole number, at least {least}")
     return int(value)
+
+
+def number(name: str, value: float) -> float:
+    """Returns an argument if it is a number.
+
+    Raises:
+        UsageError: it is not.
+    """
+    if not isinstance(value, numbers.Real):
+        raise UsageError(f"{name} is {repr(value)[:40]}; expected a number")
+    return float(value)
+
+
+def seeded(value: int | None, most: int | None = None) -> int | None:
+    """Returns a seed if it is a whole number from 0 on, or nothing.
+
+    Raises:
+        UsageError: it is not, or above `most`.
+    """
+    if value is not None and whole("seed", value) > (most or value):
+        raise UsageError(f"seed is {value}; expected at most {most}")
+    return value
 
 
 def check_backend() -> None:

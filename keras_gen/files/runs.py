@@ -21,6 +21,8 @@ def find(source: str | Path) -> Path:
     Raises:
         UsageError: there is none; the message names the runs that exist.
     """
+    if not isinstance(source, (str, Path)) or not str(source):
+        raise UsageError(f"{repr(source)[:40]} is no name of a run; give one, its folder, or a .keras file")
     path = Path(source)
     if path.suffix in SUFFIXES and not path.is_dir():
         if path.is_file():

@@ -3,7 +3,7 @@
 import contextlib
 import contextvars
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import keras
@@ -35,6 +35,24 @@ def refused(message: str) -> None:
     """
     if not _READING.get():
         raise UsageError(message)
+
+
+def names(argument: str, given: Any) -> tuple[str, ...]:
+    """Returns names in their order, which tells nothing where two are alike.
+
+    Raises:
+        UsageError: no sequence of names, an empty one, or two that are alike but for spaces around them.
+    """
+    if given is None:
+        return ()
+    if isinstance(given, (str, bytes, Mapping)) or not isinstance(given, (Sequence, np.ndarray)):
+        refused(f"{argument} is {repr(given)[:40]}; expected a list of names in their order, such as ['cat', 'dog']")
+    found = tuple(map(str, given))
+    plain_ = [name.strip() for name in found]
+    for name in plain_:
+        if not name or plain_.count(name) > 1:
+            refused(f"{argument} holds {name!r}{' twice' if name else ''}; give each class a name of its own")
+    return found
 
 
 def constructor_arguments(cls: type) -> tuple[str, ...]:

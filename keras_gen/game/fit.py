@@ -6,7 +6,7 @@ from typing import Any
 import keras
 
 from keras_gen import distribution
-from keras_gen.errors import UsageError
+from keras_gen.errors import UsageError, positive, whole
 from keras_gen.game import intake
 from keras_gen.game.inherited import refuse_callbacks
 from keras_gen.game.keeper import keeper_among
@@ -55,6 +55,13 @@ class Schedule:
 
         call.step = step
         return call
+
+
+def _check_counts(**counts):
+    """Refuses what is none of Keras' counts: whole numbers from 1 on, or nothing."""
+    for name, value in counts.items():
+        if value is not None:
+            positive(name, value)
 
 
 class Fit:
@@ -110,6 +117,11 @@ class Fit:
         intake.refuse(class_weight=class_weight, sample_weight=sample_weight)
         if not self.compiled:
             raise UsageError("the model is not compiled; call compile() first")
+        counts = {"batch_size": batch_size, "steps_per_epoch": steps_per_epoch, "validation_steps": validation_steps}
+        _check_counts(**counts, validation_batch_size=validation_batch_size)
+        epochs, initial_epoch = whole("epochs", epochs), whole("initial_epoch", initial_epoch)
+        if not isinstance(validation_freq, (list, tuple, set)):
+            validation_freq = positive("validation_freq", validation_freq)
         refuse_callbacks(callbacks, self.players())
         x, y = intake.pair(x, y, self)
         if validation_split and validation_data is None:
@@ -119,8 +131,8 @@ class Fit:
         if validation_data is not None:
             size = validation_batch_size or batch_size
             given = (validation_data, None, size, feed, validation_steps, "validation_steps")
-            validation_data, whole = intake.evaluation(self, *given)
-            validation_steps = validation_steps or whole
+            validation_data, steps_of_all = intake.evaluation(self, *given)
+            validation_steps = validation_steps or steps_of_all
         keeper = self.__dict__["_keeper"] = keeper_among(callbacks)
         try:
             with distribution.lost_worker(self.distribute_strategy):
@@ -176,9 +188,10 @@ class Fit:
         if kwargs.get("_use_cached_eval_dataset"):  # Keras' own call, at the end of an epoch
             interrupted = self._keeper is not None and self._keeper.interrupted is not None
             return {} if interrupted else super().evaluate(x, y, **settings)
+        _check_counts(batch_size=batch_size, steps=steps)
         feed = intake.Feed.empty()
-        data, whole = intake.evaluation(self, x, y, batch_size, feed, steps)
-        settings["steps"] = steps or whole
+        data, steps_of_all = intake.evaluation(self, x, y, batch_size, feed, steps)
+        settings["steps"] = steps or steps_of_all
         with feed.errors(), distribution.lost_worker(self.distribute_strategy):
             return super().evaluate(data, **settings)
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.errors import UsageError, near_misses
+from keras_gen.errors import UsageError, near_misses, positive, seeded, whole
 from keras_gen.game.batch import check_labels, check_shapes
 from keras_gen.game.forms import as_array, classes, numeric, with_channel
 from keras_gen.signatures.classes import Classes, names_of, numbered
@@ -49,8 +49,8 @@ class Inference:
         Args:
             n: how many.
             seed: of `numpy.random.default_rng`, which draws the latents.
-            label: of a conditional model: one class or one for each, by number or name (`class_names`); without it the
-                classes in turn.
+            label: of a conditional model: one class or one for each; without it the classes in turn. A number is an
+                index, also where names of classes are numbers; a text is one of `class_names` first, then an index.
             batch_size: how many are made at once.
             **inputs: other inputs of the sampler that are not to be drawn, such as `truncation`: one value for all, or
                 one for each.
@@ -135,7 +135,7 @@ class Inference:
                 class.
             DamagedError: NaN or infinity.
         """
-        signatures = self.signatures()
+        signatures, batch_size = self.signatures(), positive("batch_size", batch_size)
         if name not in signatures:
             raise UsageError(f"{type(self).__name__} has no {name!r}; {near_misses(name, signatures)}")
         meta = signatures[name].meta
@@ -188,7 +188,11 @@ class Inference:
         Raises:
             UsageError: an input that is missing, not known, of another shape or of another range.
         """
-        known = self.expects()
+        known, batch_size, seed = (
+            self.expects(),
+            positive("batch_size", batch_size),
+            seeded(whole("seed", seed), 2**63 - 1),
+        )
         names = {key: law.names for key, law in self.conditions().items()}
         inputs = {key: numbered(value, names.get(key, ()), key) for key, value in inputs.items()}
         given = {key: _formed(key, value, known.get(key, ())) for key, value in inputs.items()}

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.errors import DamagedError, UsageError
+from keras_gen.errors import DamagedError, UsageError, positive
 from keras_gen.game import intake
 from keras_gen.game.called import Called
 from keras_gen.game.forms import Wanted
@@ -77,6 +77,8 @@ class Inherited:
             UsageError: data that `call` does not take, or of another range; the message names what to do instead.
             DamagedError: NaN in the data.
         """
+        for name, value in {"batch_size": batch_size, "steps": steps}.items():
+            positive(name, 1 if value is None else value)
         data, feed = intake.calling(self, x, steps)
         with self._taken("predict", x), feed.errors():
             return super().predict(data, batch_size, verbose, steps, callbacks)

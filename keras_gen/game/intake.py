@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import numbers
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
@@ -43,7 +44,7 @@ def pair(x: Any, y: Any, model: Any) -> tuple[Any, Any]:
 
 def split(model: Any, x: Any, y: Any, fraction: float) -> tuple[dict[str, Any], dict[str, Any]]:
     """Splits arrays into the first part and the last, which holds `fraction` of the rows."""
-    if not 0 < fraction < 1:
+    if not isinstance(fraction, numbers.Real) or not 0 < fraction < 1:
         raise UsageError(f"validation_split is {fraction}; expected more than 0 and less than 1")
     if not _are_arrays(x):
         raise UsageError("validation_split needs arrays; give validation_data for a data set")

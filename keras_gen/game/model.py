@@ -10,7 +10,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.errors import UsageError, choice, positive
+from keras_gen.errors import UsageError, choice, positive, seeded
 from keras_gen.files import writing
 from keras_gen.game import averages, config
 from keras_gen.game.fit import Fit
@@ -82,8 +82,12 @@ class GenerativeModel(Inference, Step, Fit, Inherited, keras.Model):
             raise UsageError(f"ema is {ema}; expected a decay in [0, 1), such as 0.999")
         self.ema = ema
         self.ema_statistics = choice("ema_statistics", ema_statistics, averages.STATISTICS)
-        self.seed = seed
-        self.class_names = tuple(map(str, class_names or ()))
+        try:
+            self.seed = seeded(seed, 2**63 - 1)
+        except UsageError as error:
+            config.refused(str(error))
+            self.seed = seed
+        self.class_names = config.names("class_names", class_names)
         self.seed_generator = SeedGenerator(seed)
         self.test_seed_generator = SeedGenerator(0)
         # Plain dicts, set past Keras' tracking: nothing of them belongs into a file.

@@ -5,6 +5,8 @@ from numpy.typing import ArrayLike
 
 from keras_gen.errors import UsageError
 
+LARGEST = 1e50  # of features: the third power of their products is still a number
+
 
 def array(name: str, value: ArrayLike) -> np.ndarray:
     """Returns an array of any shape and type.
@@ -46,6 +48,9 @@ def rows(name: str, value: ArrayLike, least: int = 1) -> np.ndarray:
     found = found.reshape(len(found), -1)
     if found.dtype.kind == "f" and not np.isfinite(found).all():
         raise UsageError(f"{name} holds NaN or infinity; expected finite features")
+    largest = max(float(found.max()), -float(found.min())) if found.dtype.kind == "f" else 0.0
+    if largest > LARGEST:
+        raise UsageError(f"{name} reaches {largest:g}; expected at most {LARGEST:g}: divide all features by one number")
     return found
 
 

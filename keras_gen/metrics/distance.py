@@ -116,11 +116,25 @@ def frechet_distance(
     (mean, covariance), (other_mean, other_covariance) = _moments("real", real), _moments("fake", fake)
     if mean.shape != other_mean.shape:
         raise UsageError(f"real has {len(mean)} features and fake {len(other_mean)}; expected the same features")
-    values, vectors = np.linalg.eigh(covariance)
-    root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
-    overlap = np.sqrt(np.linalg.eigvalsh(root @ other_covariance @ root).clip(min=0)).sum()
-    distance = np.sum((mean - other_mean) ** 2) + np.trace(covariance) + np.trace(other_covariance) - 2 * overlap
+    with np.errstate(over="ignore", invalid="ignore"):  # what comes of it is said
+        distance = _distance(mean - other_mean, covariance, other_covariance)
+    if not np.isfinite(distance):
+        raise UsageError(
+            f"the distance is {distance:g}: the features are too large for float64; divide both by one scale"
+        )
     return max(0.0, float(distance))
+
+
+def _distance(gap, covariance, other):
+    """Returns the distance of two normal distributions, whose means are `gap` apart; not finite beyond float64."""
+    largest = max(np.abs(covariance).max(), np.abs(other).max())
+    # A power of 2 changes no digit; beyond these the product of both covariances is no number.
+    scale = 1.0 if largest == 0 or 1e-100 < largest < 1e100 else 2.0 ** np.floor(np.log2(largest))
+    one, two = covariance / scale, other / scale
+    values, vectors = np.linalg.eigh(one)
+    root = (vectors * np.sqrt(values.clip(min=0))) @ vectors.T
+    overlap = np.sqrt(np.linalg.eigvalsh(root @ two @ root).clip(min=0)).sum()
+    return np.sum(gap**2) + scale * (np.trace(one) + np.trace(two) - 2 * overlap)
 
 
 def _moments(name, value):
@@ -137,13 +151,13 @@ def _moments(name, value):
 
 def _checked(name, covariance):
     """Returns a covariance, symmetric to the last digit."""
-    scale = np.linalg.norm(covariance)  # at least the largest eigenvalue
+    scale = np.abs(covariance).max() * len(covariance)  # at least the largest eigenvalue
     gap = np.abs(covariance - covariance.T)
     if gap.max() > _ROUNDING * scale:
         row, column = map(int, np.unravel_index(gap.argmax(), gap.shape))
         pair = f"{covariance[row, column]:.4g} at {row, column} and {covariance[column, row]:.4g} at {column, row}"
         raise UsageError(f"{name} is not symmetric: {pair}; expected np.cov(features, rowvar=False)")
-    covariance = (covariance + covariance.T) / 2
+    covariance = covariance / 2 + covariance.T / 2
     try:  # of far less work than the eigenvalues
         np.linalg.cholesky(covariance + (_ROUNDING * scale or 1.0) * np.eye(len(covariance)))
     except np.linalg.LinAlgError:

@@ -68,6 +68,8 @@ def indices(text: str, names: Sequence[str] = (), name: str = "label") -> list[i
 def numbered(value: Any, names: Sequence[str] = (), name: str = "label") -> Any:
     """Returns classes as numbers where some are given as text, as on the command line: a name goes before a number.
 
+    A number itself is an index always, also where the name of another class is that number.
+
     Args:
         value: one class or many, in a list or an array; numbers stay as they are.
         names: of the classes, in the order of their numbers; without them there are only numbers.

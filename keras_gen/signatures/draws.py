@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_gen.errors import UsageError, near_misses
+from keras_gen.errors import UsageError, near_misses, positive, seeded
 from keras_gen.signatures.classes import Classes, names_of, numbered
 from keras_gen.signatures.law import Law, check_classes, law_of
 
@@ -35,9 +35,8 @@ def sample_inputs(
         UsageError: `n` is not positive, a law is missing, or a value is out of range, of another shape, or not used by
             this sampler.
     """
-    if n < 1:
-        raise UsageError(f"n is {n}; expected at least 1 sample")
-    given = {**given, **({} if label is None else {"label": label})}
+    n, seed = positive("n", n), seeded(seed)
+    given = {name: value for name, value in {**given, "label": label}.items() if value is not None}
     for name, value in given.items():
         if name not in shapes:
             raise UsageError(_unused(name, value, shapes))
@@ -75,6 +74,8 @@ def _given(name, value, drawn, classes, names):
     array = np.asarray(numbered(value, names, name) if classes else value)
     if classes:
         check_classes(name, array, classes)
+    elif array.dtype.kind not in "buif":
+        raise UsageError(f"{name} is {str(value)[:30]!r}; expected a number, or one for each")
     try:
         return np.broadcast_to(array.astype(drawn.dtype), drawn.shape).copy()
     except ValueError:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from keras_gen.errors import DamagedError, UsageError, near_misses
+from keras_gen.errors import DamagedError, UsageError, near_misses, positive
 from keras_gen.files import writing
 from keras_gen.signatures import draws, runtimes
 from keras_gen.signatures.classes import Classes, names_of, numbered
@@ -140,9 +140,7 @@ class Exported:
         Returns:
             The sample under its name (`"image"`), and `"label"` if the sampler takes labels.
         """
-        if batch_size < 1:
-            raise UsageError(f"batch_size is {batch_size}; expected at least 1")
-        signature = self.sampler()
+        signature, batch_size, n = self.sampler(), positive("batch_size", batch_size), positive("n", n)
         graph = self._graphs[signature]
         output = graph.meta["sample"]
         if output not in graph.outputs:

@@ -10,10 +10,12 @@ class Kind(NamedTuple):
         picture: whether it holds images: float32 in [-1, 1], held as bytes of 0 to 255 or served so.
         counted: the model's attribute that tells how many values there are, whole numbers from 0 on; empty where any
             number is one.
+        least: the least number that has a meaning; without end above.
     """
 
     picture: bool = False
     counted: str = ""
+    least: float | None = None
 
 
 PICTURE = Kind(picture=True)
@@ -24,6 +26,7 @@ KINDS = {
     "target": PICTURE,
     "label": Kind(counted="num_classes"),
     "token": Kind(counted="vocabulary"),
+    "truncation": Kind(least=0.0),
 }
 
 

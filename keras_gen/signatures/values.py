@@ -43,11 +43,15 @@ def check_values(
         value = value.astype(np.float32) if value.dtype.name == "bfloat16" else value
         if not value.size or value.dtype.kind not in "buif":
             continue
-        low, high = float(value.min()), float(value.max())  # NaN if there is one
+        low, high, kind = float(value.min()), float(value.max()), kind_of(name)  # NaN if there is one
+        if kind.least is not None:
+            if not low >= kind.least:
+                raise UsageError(f"{name} is {low:g}; expected at least {kind.least:g}")
+            continue
         if not np.isfinite(low) or not np.isfinite(high):
             row = first_row(~np.isfinite(value))
             raise DamagedError(f"{name!r} holds NaN or infinity, first in row {row}{of} (from 0); clean the data")
-        if not kind_of(name).picture:
+        if not kind.picture:
             continue
         least, most = range_of(meta, name)
         if value.dtype.kind != "f" or high > most or low < least:

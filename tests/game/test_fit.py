@@ -24,7 +24,8 @@ def sharing():
     """A game whose two networks hold one layer."""
     layer = keras.layers.Dense(64)
     generator = keras.Sequential([keras.Input((64,)), layer, keras.layers.Reshape((8, 8, 1))])
-    return keras_gen.GAN(generator, keras.Sequential([keras.Input((8, 8, 1)), keras.layers.Flatten(), layer]))
+    judge = [keras.Input((8, 8, 1)), keras.layers.Flatten(), layer, keras.layers.Dense(1)]
+    return keras_gen.GAN(generator, keras.Sequential(judge))
 
 
 def one_line(error):

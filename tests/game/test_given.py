@@ -1,6 +1,7 @@
 """What a game is given, networks and rules: what does not fit is said in one line, where it is given."""
 
 import keras
+import numpy as np
 import pytest
 from one_weight import OneWeight, game, step
 from tiny import networks
@@ -71,3 +72,40 @@ def test_several_steps_are_not_simultaneous():
     model.__class__ = Several
     with pytest.raises(UsageError, match="player 'd' takes 2 steps, and update = 'simultaneous' has one"):
         step(model)
+
+
+@pytest.mark.parametrize(
+    "given, says",
+    [
+        (("a", "a", "b"), "'a' twice"),
+        (("a ", " a", "b"), "'a' twice"),
+        (("a", "", "b"), "holds ''"),
+        (("1", 1, "b"), "'1' twice"),
+        ("abc", "is 'abc'; expected a list"),
+        ("a,b,c", "is 'a,b,c'; expected a list"),
+        (b"abc", "expected a list"),
+        ({"a", "b", "c"}, "expected a list"),
+        ({"a": 0, "b": 1, "c": 2}, "expected a list"),
+        (5, "is 5; expected a list"),
+        (("a", "b"), "give one for each class"),
+    ],
+    ids=repr,
+)
+def test_names_of_classes_are_a_list_of_different_names(given, says):
+    sizes = {"image_shape": (8, 8, 1), "hidden": (4,), "latent_dim": 2, "num_classes": 3}
+    with pytest.raises(UsageError, match=rf"^class_names [^\n]*{says}[^\n]*$"):
+        keras_gen.get("conditional_vae", **sizes, class_names=given)
+    for fine in (("a", "b", "c"), ["a", "b", "c"], np.array(["a", "b", "c"]), ("a", "A", 3)):
+        assert keras_gen.get("conditional_vae", **sizes, class_names=fine).class_names == tuple(map(str, fine))
+
+
+def test_text_is_a_name_first_and_a_number_is_an_index():
+    sizes = {"image_shape": (8, 8, 1), "hidden": (4,), "latent_dim": 2, "num_classes": 3}
+    model = keras_gen.get("conditional_vae", **sizes, class_names=("cat", "2", "dog"))
+
+    def drawn(label):
+        return model.sample(2, seed=0, label=label)
+
+    cat, two, dog = (drawn(index) for index in range(3))
+    for text, same in (("cat", cat), ("2", two), ("dog", dog), ("1", two), (["2", "2"], two), ([2, 2], dog)):
+        np.testing.assert_array_equal(drawn(text), same)

@@ -455,6 +455,20 @@ def test_what_does_not_fit_is_refused_in_one_line(call, message):
     assert "\n" not in str(caught.value) and len(str(caught.value)) <= 200
 
 
+def test_what_float64_cannot_hold_is_no_distance_of_0():
+    one = np.zeros(2)
+    for scale in (1e200, 1e-200):
+        found = metrics.frechet_distance((one, scale * np.eye(2)), (one, 4 * scale * np.eye(2)))
+        assert found == pytest.approx(2 * scale, rel=1e-9)
+    for mean, size in ((one + 1e200, 1), (one, 1e308)):
+        with pytest.raises(UsageError, match="too large for float64"), np.errstate(all="ignore"):
+            metrics.frechet_distance((mean, size * np.eye(2)), (one, np.eye(2)))
+    large = 1e150 * np.random.default_rng(0).normal(size=(20, 2))
+    for of in (metrics.frechet_distance, metrics.kid, metrics.precision_recall, metrics.density_coverage):
+        with pytest.raises(UsageError, match=r"^real reaches [^\n]*; expected at most 1e\+50"):
+            of(large, np.zeros((20, 2)))
+
+
 BUGS = (
     Bug(
         "SSIM: gray is 0",

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from keras_gen.errors import UsageError, positive
+from keras_gen.errors import UsageError, number, positive, whole
 from keras_gen.game.model import GenerativeModel
 from keras_gen.networks import transformer as networks
 from keras_gen.networks.build import call
@@ -86,14 +86,15 @@ class TokenModel(GenerativeModel):
             UsageError: a prompt or a length that do not fit, or a number out of range.
         """
         tokens = self._prompt(prompt, positive("n", n))
+        length, seed, batch_size = whole("length", length), whole("seed", seed), positive("batch_size", batch_size)
+        top_k = positive("top_k", self.vocabulary if top_k is None else top_k)
+        temperature, top_p = number("temperature", temperature), number("top_p", top_p)
         if not tokens.shape[1] <= length:
             raise UsageError(f"length is {length}; expected at least that of the prompt, {tokens.shape[1]}")
         if self.start and length > self.context:
             raise UsageError(f"length is {length}; expected at most the context, {self.context}")
-        if not temperature >= 0 or not 0 < top_p <= 1 or not (top_k is None or top_k >= 1):
-            raise UsageError(
-                f"temperature {temperature}, top_k {top_k}, top_p {top_p}; expected at least 0, at least 1, and (0, 1]"
-            )
+        if not temperature >= 0 or not 0 < top_p <= 1:
+            raise UsageError(f"temperature {temperature}, top_p {top_p}; expected at least 0, and (0, 1]")
         if self.num_classes and label is None:
             raise UsageError("label is None; expected a class for all rows, or one for each")
         laws = metadata(self.conditions())
@@ -102,13 +103,11 @@ class TokenModel(GenerativeModel):
             made = self._beams(tokens, length, positive("beams", beams), given)
         else:
             shares = np.random.default_rng(seed).random((n, length), np.float32)
-            how = [tf.constant(v) for v in (float(temperature), top_k or self.vocabulary, float(top_p))]
+            how = [tf.constant(v) for v in (temperature, top_k, top_p)]
             parts = [slice(at, at + batch_size) for at in range(0, n, batch_size)]
-            made = [
-                self._continued(tokens[p], length, shares[p], how, {k: v[p] for k, v in given.items()}, cached)
-                for p in parts
-            ]
-            made = np.concatenate(made)
+            of = [{name: value[part] for name, value in given.items()} for part in parts]
+            rows = [(tokens[part], length, shares[part], how, own, cached) for part, own in zip(parts, of, strict=True)]
+            made = np.concatenate([self._continued(*row) for row in rows])
         return [self.text(row) for row in made] if isinstance(prompt, str) else made
 
     def _prompt(self, prompt, n):

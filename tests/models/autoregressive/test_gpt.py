@@ -253,7 +253,7 @@ def test_text_in_text_out():
         ({"prompt": "abc", "length": 9}, "no tokenizer"),
         ({"prompt": [1], "length": 4, "temperature": -1}, "temperature -1"),
         ({"prompt": [1], "length": 4, "top_p": 0}, "top_p 0"),
-        ({"prompt": [1], "length": 4, "top_k": 0}, "top_k 0"),
+        ({"prompt": [1], "length": 4, "top_k": 0}, "top_k is 0"),
         ({"prompt": [1], "length": 4, "label": 1}, "no labels"),
         ({"prompt": [], "length": 4}, "empty"),
         ({"prompt": [1], "length": 40, "beams": 2}, "at most 7"),
