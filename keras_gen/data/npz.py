@@ -306,10 +306,10 @@ def _of_range(array, range_):
             index = np.argwhere(~good)[0]
             value = chunk[tuple(index)]
             index[0] += done
-            raise DamagedError(
-                f"{array.name!r} in {shown(array.path)} holds {value} at {_place(index, array)}; expected "
-                f"{low:.6g} to {high:.6g}, the range that was given: give a wider one"
-            )
+            what = f"{array.name!r} in {shown(array.path)} holds {value} at {_place(index, array)}; expected"
+            if not np.isfinite(value):
+                raise DamagedError(f"{what} finite values: clean the data")
+            raise UsageError(f"{what} {low:.6g} to {high:.6g}, the range that was given: give a wider one")
         shares = (chunk.astype(np.float64) - low) / (high - low)
         if levels:
             return np.floor(255 * shares + 0.5).astype(np.uint8)

@@ -203,7 +203,7 @@ def test_values_far_below_the_range_assumed_are_said_and_scaled_by_a_range(tmp_p
         assert len(str(said[0].message)) <= 200
     batch = next(iter(examples(path, range=given).dataset(1)))["image"].numpy()[0, 0, :, 0]
     np.testing.assert_allclose(batch, np.linspace(-1, 1, 17), atol=0.005)
-    refused(DamagedError, "range that was given", args=[path], range=(given[0], 0.7 * given[1]))
+    refused(UsageError, "range that was given", args=[path], range=(given[0], 0.7 * given[1]))
 
 
 @pytest.mark.parametrize("array", [RAMP, RAMP / 255, RAMP / 127.5 - 1, RAMP.astype(float), RAMP // 2])
