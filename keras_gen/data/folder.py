@@ -11,7 +11,7 @@ import numpy as np
 from keras_gen.data import classes as classes_
 from keras_gen.data import formats, pictures, ranges, resize, splits, tree
 from keras_gen.data.deep import UnfitError
-from keras_gen.data.messages import canonical, choose_split, notice, plain
+from keras_gen.data.messages import canonical, choose_split, notice, plain, tell_broken
 from keras_gen.data.resize import Reading
 from keras_gen.data.tree import Name, Tree
 from keras_gen.errors import DamagedError, UsageError
@@ -157,6 +157,7 @@ def _splits(files, listed, below):
 def _pictures(files, how):
     """Returns the names of all pictures, in order; says which other files there are."""
     where, every = shown(files.path, 50), files.files()
+    tell_broken(where, files.broken)
     with ThreadPoolExecutor(_threads()) as pool, Progress("looking at files", len(every)) as progress:
         found = []
         for window in _windows(every):

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from keras_gen.data import digits, formats, store, tfds
 from keras_gen.data.examples import Windows
-from keras_gen.data.messages import brief, canonical, choose_split, notice, plain
+from keras_gen.data.messages import brief, canonical, choose_split, notice, plain, tell_broken
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.files import sets
 from keras_gen.files.writing import shown
@@ -117,6 +117,7 @@ def _read(data):
     if not path.is_dir():
         return _files([path]), name
     every = sets.files_in(path)
+    tell_broken(shown(path, 60), [link.relative_to(path) for link in sets.broken_links(path)])
     files = list(filter(sets.is_text, every))
     if not files:
         raise UsageError(f"{shown(path)} holds no .txt files; give a folder of texts, a .txt file, or '{NAME}'")

@@ -124,6 +124,18 @@ def test_bad_folders(tmp_path):
     refused(DamagedError, "no images", args=[tmp_path / "split"])
 
 
+def test_links_that_lead_nowhere_are_said(tmp_path):
+    draw(tmp_path / "cat" / "a.png")
+    draw(tmp_path / "dog" / "a.png")
+    for link in ("cat/b.png", "dog/c.png", "bird"):
+        (tmp_path / link).symlink_to(tmp_path / "gone")
+    (tmp_path / "dog" / "d.png").symlink_to(tmp_path / "dog" / "d.png")
+    (tmp_path / "dog" / "e.png").symlink_to(tmp_path / "cat" / "a.png")  # this is one
+    with pytest.warns(UserWarning, match="left out 4 links that lead to no file: bird, cat/b.png, dog/c.png, ...$"):
+        found = examples(tmp_path, "all")
+    assert found.classes == ("cat", "dog") and len(found) == 3
+
+
 def test_links_in_circles_end(tmp_path):
     draw(tmp_path / "cat" / "a.png")
     (tmp_path / "cat" / "again").symlink_to(tmp_path / "cat")

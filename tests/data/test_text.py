@@ -182,6 +182,13 @@ def test_other_scripts_in_utf_16_without_its_mark_are_refused_and_with_it_read(t
     keras_gen.data.windows(path, length=9)
 
 
+def test_links_of_texts_that_lead_nowhere_are_said(tmp_path):
+    (tmp_path / "a.txt").write_text(TEXT)
+    (tmp_path / "b.txt").symlink_to(tmp_path / "gone.txt")
+    with pytest.warns(UserWarning, match="left out 1 link that leads to no file: b.txt$"):
+        keras_gen.data.windows(tmp_path, length=9)
+
+
 def test_splits_of_texts_beside_other_files_are_read_and_the_rest_is_said(tmp_path):
     for name in ("train", "test", "notes"):
         (tmp_path / f"{name}.txt").write_text(f"{name[:2]}{name[:2]} " * 40)
