@@ -169,6 +169,11 @@ def build(job: Job, options: argparse.Namespace) -> Any:
         told = ", ".join(f"{key}={value}" for key, value in options.settings) or "these settings"
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UsageError(f"{job.cls.__name__} cannot be built with {shown(told, 60)}: {reason}") from error
+    if "label" in model.expects() and "label" not in job.examples.shapes():
+        raise UsageError(
+            f"{shown(job.examples.name, 50)} has no labels, which {job.name} is conditioned on: give a folder with a "
+            "folder for each class, an .npz with y_train, or another model"
+        )
     check_shapes(job.examples.shapes(), model.expects())
     rows = rows_of(job, model)
     if rows > len(job.examples):
