@@ -270,7 +270,8 @@ def _span(array):
 def _whole_numbers(array, train):
     factor = 1
     if array.dtype.kind == "b" or next(train.chunks()).max() <= 1:  # mostly settled by the first chunk
-        factor = 255 if array.dtype.kind == "b" or _ends(train) == (0, 1) else 1
+        low, high = _ends(train)
+        factor = 255 if array.dtype.kind == "b" or (low >= 0 and high == 1) else 1
         if factor == 255 and array.dtype.kind != "b":
             notice(f"{array.name!r} in {shown(array.path)} holds 0 and 1 only: read as black and white")
     if array.dtype.kind == "b" and not any(chunk.any() for chunk in train.chunks()):

@@ -180,6 +180,9 @@ def test_weights_of_another_run_meet_other_data_by_the_names_of_classes(tmp_path
     assert model.class_names == tuple("abc")
     assert run("abd", "two", "--init-from", "one") == 2
     assert_one_line(capsys.readouterr().err, "the class 'd', which the run one does not know")
+    assert run("abd", "two", "--set", "class_names=['a','b','c']") == 2
+    assert_one_line(capsys.readouterr().err, "the class 'd', which --set class_names does not know")
+    assert not (tmp_path / "two").exists()
     assert run("cba", "two", "--like", "one") == 0  # new weights: the classes are those of the data
     assert "classes: 3: c, b, a" in capsys.readouterr().out
     assert run("cba", "one") == 2  # the same pictures and labels, of other names

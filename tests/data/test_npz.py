@@ -238,6 +238,8 @@ def test_whole_numbers_of_minus_one_and_one_are_not_called_zero_and_one(tmp_path
     refused(DamagedError, "holds -1 at", "--range -1,1 ", args=[path])
     assert not list(recwarn)
     assert np.unique(examples(path, range=(-1, 1)).arrays["image"]).tolist() == [0, 128, 255]
+    with pytest.warns(UserWarning, match="0 and 1 only"):
+        assert (examples(save(tmp_path / "a.npz", x_train=np.ones((1, 8, 8), int))).arrays["image"] == 255).all()
 
 
 @pytest.mark.parametrize("top, said", [(900, 1023), (4095, 4095), (4096, 16383), (60000, 65535)])
