@@ -55,10 +55,9 @@ def job(options: argparse.Namespace) -> Job:
     data = read(options.split, chosen)
     validation = read("test", chosen) if options.validate else None
     digest = data.digest  # of the data as they are, whatever a model calls their classes
-    if options.init_from and "class_names" not in chosen and chosen.get("num_classes", True):
-        of, known = f"the run {shown(options.init_from, 40)}", _class_names(options.init_from)
-        data = data.labelled_as(known, of)
-        validation = validation.labelled_as(known, of) if validation is not None else None
+    of, known = _known_classes(options, chosen)
+    data = data.labelled_as(known, of)
+    validation = validation.labelled_as(known, of) if validation is not None else None
     arguments = {**chosen, **_of_text(data)} if data.tokenizer else {**_of_data(cls, data), **chosen}
     if arguments.get("num_classes") != len(data.classes) and "class_names" not in chosen:
         arguments.pop("class_names", None)  # another number of classes was asked for
@@ -195,6 +194,11 @@ def build(job: Job, options: argparse.Namespace) -> Any:
         told = ", ".join(f"{key}={value}" for key, value in options.settings) or "these settings"
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise UsageError(f"{job.cls.__name__} cannot be built with {shown(told, 60)}: {reason}") from error
+    if "label" in model.expects() and "label" not in job.examples.shapes():
+        raise UsageError(
+            f"{shown(job.examples.name, 50)} has no labels, which {job.name} is conditioned on: give a folder with a "
+            "folder for each class, an .npz with y_train, or another model"
+        )
     check_shapes(job.examples.shapes(), model.expects())
     rows = rows_of(job, model)
     if rows > len(job.examples):
@@ -304,9 +308,15 @@ def _loaded(source):
     return load(find_model(source))
 
 
-def _class_names(source):
-    """Returns what the model of `--init-from` calls its classes."""
-    return archive.check(find_model(source))["config"].get("class_names") or ()
+def _known_classes(options, chosen):
+    """Returns what names the classes before the data do, and how: the setting, or the model of `--init-from`."""
+    names = chosen.get("class_names")
+    if isinstance(names, (list, tuple)):
+        return "--set class_names", [str(one) for one in names]
+    if not options.init_from or names or not chosen.get("num_classes", True):
+        return "", ()
+    config = archive.check(find_model(options.init_from))["config"]
+    return f"the run {shown(options.init_from, 40)}", config.get("class_names") or ()
 
 
 def _networks(model, averages):

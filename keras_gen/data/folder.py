@@ -10,7 +10,8 @@ import numpy as np
 
 from keras_gen.data import classes as classes_
 from keras_gen.data import formats, pictures, ranges, resize, splits, tree
-from keras_gen.data.messages import canonical, choose_split, notice, plain
+from keras_gen.data.deep import UnfitError
+from keras_gen.data.messages import canonical, choose_split, notice, plain, tell_broken
 from keras_gen.data.resize import Reading
 from keras_gen.data.tree import Name, Tree
 from keras_gen.errors import DamagedError, UsageError
@@ -156,6 +157,7 @@ def _splits(files, listed, below):
 def _pictures(files, how):
     """Returns the names of all pictures, in order; says which other files there are."""
     where, every = shown(files.path, 50), files.files()
+    tell_broken(where, files.broken)
     with ThreadPoolExecutor(_threads()) as pool, Progress("looking at files", len(every)) as progress:
         found = []
         for window in _windows(every):
@@ -188,6 +190,8 @@ def _all_damaged(files, names):
         try:
             with files.open(name) as file:
                 pictures.decode(file, None)
+        except UnfitError:
+            pass  # it may fit the range that is given
         except _errors() as error:
             damaged[name] = _reason(files, name, error)
 
@@ -276,6 +280,7 @@ def _windows(names):
 def _decoded(files, names, size, channels, asked, range_, damaged):
     """Yields stacks of images, in order; raises at the end if some are damaged, so that all of them are named."""
     highest: dict[int, float] = {}
+    unfit: dict[Name, str] = {}
     clear = 0
 
     def decode(name):
@@ -285,6 +290,9 @@ def _decoded(files, names, size, channels, asked, range_, damaged):
             with files.open(name) as file:
                 found = pictures.decode(file, range_, channels == 4)
             return found._replace(pixels=resize.fit(found.pixels[None], size, channels)[0])
+        except UnfitError as error:
+            unfit[name] = str(error)
+            return None
         except _errors() as error:
             damaged[name] = _reason(files, name, error)
             return None
@@ -295,10 +303,14 @@ def _decoded(files, names, size, channels, asked, range_, damaged):
             for one in filter(None, stack):
                 highest[one.top] = max(highest.get(one.top, 0), one.highest)
                 clear += one.clear
-            if not damaged:
+            if not damaged and not unfit:
                 yield np.stack([one.pixels for one in stack])
     if damaged:
         raise _broken(files, damaged)
+    if unfit:
+        first = min(unfit)
+        more = f"; so do {len(unfit) - 1} more" if len(unfit) > 1 else ""
+        raise UsageError(f"cannot scale {files.called(first, 60)}: {unfit[first]}{more}")
     where = shown(files.path, 40)
     for top, value in sorted(highest.items()) if range_ is None else ():
         ranges.tell(where, value, 0, top)

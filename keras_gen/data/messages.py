@@ -2,7 +2,7 @@
 
 import sys
 import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from keras_gen.errors import UsageError
 
@@ -31,6 +31,14 @@ def notice(message: str) -> None:
     while frame.f_back and frame.f_globals.get("__name__", "").partition(".")[0] == "keras_gen":
         frame, level = frame.f_back, level + 1
     warnings.warn(message, stacklevel=level)
+
+
+def tell_broken(where: str, links: Sequence[object]) -> None:
+    """Says which links of a folder lead to no file."""
+    if links:
+        told = ", ".join(plain(one, 30) for one in links[:3]) + (", ..." if len(links) > 3 else "")
+        count = "1 link that leads" if len(links) == 1 else f"{len(links)} links that lead"
+        notice(f"{where}: left out {count} to no file: {told}")
 
 
 def canonical(split: str) -> str:

@@ -226,16 +226,29 @@ def _image_shape(array):
     name, shape = array.name, array.shape
     what = f"{name!r} in {shown(array.path, 50)} has shape {plain(shape, 40)}"
     if len(shape) not in (3, 4):
-        raise DamagedError(f"{what}; expected (N, height, width) or (N, height, width, channels)")
+        raise DamagedError(f"{what}; expected (N, height, width[, channels]){_unfolded(shape)}")
     if not shape[0]:
         raise DamagedError(f"{what}: it is empty; expected at least one image")
     if len(shape) == 4 and shape[3] not in (1, 3, 4):
         first = shape[1] in (1, 3) or shape[1] == 4 < min(shape[2:])
-        first = "; channels come last: x.transpose(0, 2, 3, 1)" if first else "; drop the others"
-        raise DamagedError(f"{what}; expected 1 or 3 channels, or 4 with opacity{first}")
+        last = shape[2] in (1, 3, 4) and shape[3] > 4
+        way_out = "channels come last: x.transpose(0, 2, 3, 1)" if first else "drop the others"
+        way_out = "images come first: x.transpose(3, 0, 1, 2)" if last and not first else way_out
+        raise DamagedError(f"{what}; expected 1 or 3 channels, or 4 with opacity; {way_out}")
     if not shape[1] or not shape[2]:
         raise DamagedError(f"{what}; expected images of at least one pixel")
     return shape[0], (*shape[1:3], shape[3] if len(shape) == 4 else 1)
+
+
+def _unfolded(shape):
+    """Returns the call that makes images of rows of pixels, where their number tells it."""
+    pixels = shape[1] if len(shape) == 2 else 0
+    gray, color = math.isqrt(pixels), math.isqrt(pixels // 3)
+    if pixels and gray * gray == pixels:
+        return f": x.reshape(-1, {gray}, {gray})"
+    if pixels and 3 * color * color == pixels:  # as CIFAR's files hold them; others begin with the rows
+        return f": x.reshape(-1, 3, {color}, {color}).transpose(0, 2, 3, 1), or (-1, {color}, {color}, 3)"
+    return ""
 
 
 def _scale(array, train):
@@ -289,7 +302,8 @@ def _span(array):
 def _whole_numbers(array, train):
     factor = 1
     if array.dtype.kind == "b" or next(train.chunks()).max() <= 1:  # mostly settled by the first chunk
-        factor = 255 if array.dtype.kind == "b" or _ends(train) == (0, 1) else 1
+        low, high = _ends(train)
+        factor = 255 if array.dtype.kind == "b" or (low >= 0 and high == 1) else 1
         if factor == 255 and array.dtype.kind != "b":
             notice(f"{array.name!r} in {shown(array.path)} holds 0 and 1 only: read as black and white")
     if array.dtype.kind == "b" and not any(chunk.any() for chunk in train.chunks()):
@@ -338,10 +352,10 @@ def _of_range(array, range_):
             index = np.argwhere(~good)[0]
             value = chunk[tuple(index)]
             index[0] += done
-            raise DamagedError(
-                f"{array.name!r} in {shown(array.path)} holds {value} at {_place(index, array)}; expected "
-                f"{low:.6g} to {high:.6g}, the range that was given: give a wider one"
-            )
+            what = f"{array.name!r} in {shown(array.path)} holds {value} at {_place(index, array)}; expected"
+            if not np.isfinite(value):
+                raise DamagedError(f"{what} finite values: clean the data")
+            raise UsageError(f"{what} {low:.6g} to {high:.6g}, the range that was given: give a wider one")
         shares = (chunk.astype(np.float64) - low) / (high - low)
         if levels:
             return np.floor(255 * shares + 0.5).astype(np.uint8)

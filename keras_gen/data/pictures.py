@@ -4,7 +4,8 @@ from typing import BinaryIO, NamedTuple
 
 import numpy as np
 
-from keras_gen.data import formats
+from keras_gen.data import deep, formats
+from keras_gen.data.deep import UnfitError
 
 _TURNED = (5, 6, 7, 8)  # EXIF orientations that swap height and width
 
@@ -14,7 +15,7 @@ class Picture(NamedTuple):
 
     pixels: np.ndarray  # (height, width, 1, 3 or 4), uint8
     highest: float
-    top: int  # 255 or 65535: of the range that is assumed
+    top: int  # 255, 65535 or what a file calls white: of the range that is assumed
     clear: bool  # some of it is transparent, at least in part
 
 
@@ -35,11 +36,14 @@ def decode(file: BinaryIO, range_: tuple[float, float] | None, alpha: bool = Fal
         alpha: keep transparency as a fourth channel, where there is some; otherwise what is transparent becomes white.
 
     Raises:
-        ValueError: values of no known range; and whatever Pillow raises, `errors()`.
+        UnfitError: values of no known range, or beyond the one given.
+        Exception: whatever Pillow raises, `errors()`.
     """
     from PIL import Image, ImageOps
 
     with _opened(file) as opened:
+        if deep.is_deep(opened):
+            return _of_units(*deep.decode(opened, file, _opened, ImageOps.exif_transpose), range_, alpha)
         image = ImageOps.exif_transpose(opened)
         if image.mode in ("F", "I") or image.mode.startswith("I;16"):
             return _deep(image, range_, alpha)
@@ -65,18 +69,33 @@ def decode(file: BinaryIO, range_: tuple[float, float] | None, alpha: bool = Fal
 
 def _deep(image, range_, alpha):
     """Returns a picture of more than 8 bits."""
-    deep = np.asarray(image)
+    values = np.asarray(image)
     if image.mode == "F" and range_ is None:
-        raise ValueError("floats; expected 8 or 16 bits, or --range LOW,HIGH")
-    if range_ is None and deep.size and (deep.min() < 0 or deep.max() >= 2**16):
-        raise ValueError("32 bits; expected 8 or 16 bits, or --range LOW,HIGH")
-    pixels = _eight_bits(deep, range_ or (0, 65535))[..., None]
+        raise UnfitError("it holds floats, whose range nobody knows; give --range LOW,HIGH")
+    if range_ is None and values.size and (values.min() < 0 or values.max() >= 2**16):
+        raise UnfitError("it holds 32 bits, whose range nobody knows; give --range LOW,HIGH")
+    pixels = _eight_bits(values, range_ or (0, 65535))[..., None]
     key = image.info.get("transparency")  # of PNG: one value that stands for what is transparent
-    clear = deep == key if isinstance(key, int) else np.zeros(deep.shape, bool)
+    clear = values == key if isinstance(key, int) else np.zeros(values.shape, bool)
     pixels[clear] = 255
     if alpha and clear.any():
         pixels = np.concatenate([*[pixels] * 3, np.where(clear, 0, 255).astype(np.uint8)[..., None]], axis=-1)
-    return Picture(pixels, float(deep.max(initial=0)), 65535, bool(clear.any()))
+    return Picture(pixels, float(values.max(initial=0)), 65535, bool(clear.any()))
+
+
+def _of_units(values, white, range_, alpha):
+    """Returns a picture of whole numbers up to `white`, perhaps with opacity in a fourth channel."""
+    colors = values[..., :3]
+    seen = values[..., 3:] / white if values.shape[-1] == 4 else np.ones((*values.shape[:2], 1))
+    visible = colors[np.broadcast_to(seen > 0, colors.shape)]
+    pixels = _eight_bits(np.where(seen > 0, colors, (range_ or (0, 0))[0]), range_ or (0, white))
+    clear = bool((seen < 1).any())
+    if clear and alpha:
+        pixels = np.where(seen > 0, pixels, 255)  # colors that nobody sees
+        pixels = np.concatenate([pixels, np.round(255 * seen)], axis=-1)
+    elif clear:
+        pixels = np.round(pixels * seen + 255 * (1 - seen))
+    return Picture(pixels.astype(np.uint8), float(visible.max(initial=0)), white, clear)
 
 
 def _eight_bits(values, range_):
@@ -86,7 +105,7 @@ def _eight_bits(values, range_):
         raise ValueError("it holds NaN or infinite values")
     if values.size and (values.min() < low or values.max() > high):
         odd = values.min() if values.min() < low else values.max()
-        raise ValueError(f"it holds {odd:.6g}; expected values from {low:.6g} to {high:.6g}")
+        raise UnfitError(f"it holds {odd:.6g}; expected {low:.6g} to {high:.6g}, the range given: give a wider one")
     return np.floor((values.astype(np.float64) - low) * 255 / (high - low) + 0.5).astype(np.uint8)
 
 

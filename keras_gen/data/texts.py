@@ -10,7 +10,7 @@ from pathlib import Path
 
 from keras_gen.data import digits, formats, store, tfds
 from keras_gen.data.examples import Windows
-from keras_gen.data.messages import brief, canonical, choose_split, notice, plain
+from keras_gen.data.messages import brief, canonical, choose_split, notice, plain, tell_broken
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.files import sets
 from keras_gen.files.writing import shown
@@ -22,6 +22,7 @@ SIZE = 512  # of a vocabulary of pairs
 Data = str | os.PathLike | Sequence[str | os.PathLike]
 _MARKS = {codecs.BOM_UTF32_LE: "utf-32", codecs.BOM_UTF32_BE: "utf-32"}  # first: UTF-16's is the beginning of one
 _MARKS |= {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+_STRANGE = [chr(code) for code in range(1, 32) if chr(code) not in "\b\t\n\v\f\r\x1a\x1b"]  # controls that texts lack
 _TRAIN = 0.9  # of the characters, as stored; the rest is the test split
 
 
@@ -116,6 +117,7 @@ def _read(data):
     if not path.is_dir():
         return _files([path]), name
     every = sets.files_in(path)
+    tell_broken(shown(path, 60), [link.relative_to(path) for link in sets.broken_links(path)])
     files = list(filter(sets.is_text, every))
     if not files:
         raise UsageError(f"{shown(path)} holds no .txt files; give a folder of texts, a .txt file, or '{NAME}'")
@@ -125,7 +127,13 @@ def _read(data):
     for file in files:  # in folders of splits, or with such names
         first = file.relative_to(path).parts[0]
         by_split.setdefault(canonical(first if first != file.name else file.stem), []).append(file)
-    if "train" in by_split and len(by_split) > 1 and set(by_split) <= {"train", "validation", "test"}:
+    parts = {split: files for split, files in by_split.items() if split in ("train", "validation", "test")}
+    if "train" in parts and len(parts) > 1:
+        left = [file for split, files in by_split.items() if split not in parts for file in files]
+        if left:
+            told = plain(", ".join(file.relative_to(path).parts[0] for file in left[:3]), 60)
+            notice(f"{shown(path, 60)} has {' and '.join(parts)}: left out {len(left)} other files, such as {told}")
+        by_split = parts
         return {split: "\n\n".join(_contents(files)) for split, files in by_split.items()}, name
     return _files(files), name
 
@@ -169,6 +177,9 @@ def _decoded(data):
     text = data.decode(encoding).replace("\ufeff", "")  # also inside, where files were put together
     if text.count("\0") > len(text) / 4:
         raise DamagedError("it is full of NUL, as UTF-16 without its mark is")
+    strange = sum(map(text.count, _STRANGE))
+    if strange > 0.02 * len(text):  # of Cyrillic, Arabic or Thai letters one byte is such a character
+        raise DamagedError(f"{strange} of its characters are controls, as in UTF-16 without its mark")
     return text.replace("\r\n", "\n").replace("\r", "\n").rstrip("\x1a")
 
 

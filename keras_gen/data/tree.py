@@ -35,13 +35,17 @@ class Tree:
 
     def __init__(self, path: Path, only: str = ""):
         self.path, self._only = path, only
+        self.broken: list[Name] = []  # links that lead nowhere, found with the files
 
     def files(self) -> list[Name]:
         """Returns the names of all files in order, but for what systems and drives put beside them."""
         if self._only:
             return [Name(self._only)]
-        loose = [Name(one.name) for one in self.path.iterdir() if not sets.beside(one.name) and one.is_file()]
-        return sorted([*loose, *(name for top in self.folders() for name in self._walk(top))])
+        loose = [Name(one.name) for one in self.path.iterdir() if not sets.beside(one.name) and not one.is_dir()]
+        every = sorted([*loose, *(name for top in self.folders() for name in self._walk(top))])
+        self.broken = [name for name in every if not (self.path / name).exists()]
+        lost = set(self.broken)
+        return [name for name in every if name not in lost and (self.path / name).is_file()]
 
     def folders(self, *below: str) -> list[str]:
         """Returns the names of the folders at the top, or below another."""
@@ -77,7 +81,7 @@ class Tree:
             folders[:] = sorted(name for name in folders if not sets.beside(name) and real[name] not in seen)
             seen.update(real[name] for name in folders)
             here = Name(Path(root).relative_to(self.path).as_posix())
-            yield from (here / name for name in files if not sets.beside(name) and Path(root, name).is_file())
+            yield from (here / name for name in files if not sets.beside(name))
 
 
 class Zip(Tree):

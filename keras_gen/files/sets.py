@@ -87,11 +87,20 @@ def several(text: str) -> list[str]:
 
 def files_in(folder: Path) -> list[Path]:
     """Returns the files below a folder, sorted, but for those that systems and drives put there."""
+    return [file for file in _below(folder) if file.is_file()]
+
+
+def broken_links(folder: Path) -> list[Path]:
+    """Returns the links below a folder, sorted, that lead to no file."""
+    return [file for file in _below(folder) if file.is_symlink() and not file.exists()]
+
+
+def _below(folder):
     found = []
     for root, folders, files in os.walk(folder):
         folders[:] = [name for name in folders if not beside(name)]
         found += [Path(root, name) for name in files if not beside(name)]
-    return sorted(file for file in found if file.is_file())
+    return sorted(found)
 
 
 def is_text(path: Path) -> bool:

@@ -180,7 +180,20 @@ def test_weights_of_another_run_meet_other_data_by_the_names_of_classes(tmp_path
     assert model.class_names == tuple("abc")
     assert run("abd", "two", "--init-from", "one") == 2
     assert_one_line(capsys.readouterr().err, "the class 'd', which the run one does not know")
+    assert run("abd", "two", "--set", "class_names=['a','b','c']") == 2
+    assert_one_line(capsys.readouterr().err, "the class 'd', which --set class_names does not know")
+    assert not (tmp_path / "two").exists()
     assert run("cba", "two", "--like", "one") == 0  # new weights: the classes are those of the data
     assert "classes: 3: c, b, a" in capsys.readouterr().out
     assert run("cba", "one") == 2  # the same pictures and labels, of other names
     assert_one_line(capsys.readouterr().err, "classes is c, b, a", "has a, b, c")
+
+
+def test_data_without_labels_are_refused_in_the_words_of_the_command_line(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for index in range(12):
+        draw(tmp_path / "photos" / f"{index:02}.png", size=(8, 8))
+    assert train("--data", "photos", name="conditional_vae", small=("--set", "hidden=[4]", "--batch-size", "4")) == 2
+    error = capsys.readouterr().err
+    assert_one_line(error, "photos has no labels", "conditional_vae", "folder for each class", "y_train")
+    assert "fit" not in error

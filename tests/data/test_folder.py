@@ -2,7 +2,9 @@
 
 import re
 import shutil
+import struct
 import warnings
+import zlib
 
 import numpy as np
 import pytest
@@ -122,6 +124,18 @@ def test_bad_folders(tmp_path):
     refused(DamagedError, "no images", args=[tmp_path / "split"])
 
 
+def test_links_that_lead_nowhere_are_said(tmp_path):
+    draw(tmp_path / "cat" / "a.png")
+    draw(tmp_path / "dog" / "a.png")
+    for link in ("cat/b.png", "dog/c.png", "bird"):
+        (tmp_path / link).symlink_to(tmp_path / "gone")
+    (tmp_path / "dog" / "d.png").symlink_to(tmp_path / "dog" / "d.png")
+    (tmp_path / "dog" / "e.png").symlink_to(tmp_path / "cat" / "a.png")  # this is one
+    with pytest.warns(UserWarning, match="left out 4 links that lead to no file: bird, cat/b.png, dog/c.png, ...$"):
+        found = examples(tmp_path, "all")
+    assert found.classes == ("cat", "dog") and len(found) == 3
+
+
 def test_links_in_circles_end(tmp_path):
     draw(tmp_path / "cat" / "a.png")
     (tmp_path / "cat" / "again").symlink_to(tmp_path / "cat")
@@ -228,9 +242,89 @@ def test_few_bits_in_many_are_said_and_scaled_by_a_range(tmp_path, suffix, bits)
     assert all(len(str(one.message)) <= 200 for one in said)
     found = examples(tmp_path / f"a.{suffix}", range=(0, top)).arrays["image"]
     np.testing.assert_array_equal(found[0, ..., 0], np.floor(ramp * 255.0 / top + 0.5))
-    refused(DamagedError, f"it holds {top}", "0 to 9", args=[tmp_path / f"a.{suffix}"], range=(0, 9))
+    refused(UsageError, f"it holds {top}", "0 to 9, the range given", args=[tmp_path / f"a.{suffix}"], range=(0, 9))
     batch = next(iter(load(tmp_path / f"a.{suffix}", range=(0, top))))["image"].numpy()
     assert batch.min() == -1 and batch.max() == 1
+
+
+def png_of_16_bits(array, kind):
+    def chunk(name, data):
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    rows = b"".join(b"\0" + row.astype(">u2").tobytes() for row in array)
+    header = struct.pack(">IIBBBBB", array.shape[1], array.shape[0], 16, kind, 0, 0, 0)
+    start = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header)
+    return start + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
+def tiff_of_16_bits(array, packed=False, planar=1, order="<"):
+    data = (array.transpose(2, 0, 1) if planar == 2 else array).astype(f"{order}u2").tobytes()
+    data = zlib.compress(data) if packed else data
+    height, width, bits, at = *array.shape[:2], 8 + 2 + 12 * 10 + 4, 8 + 2 + 12 * 10 + 4 + 6
+    tags = [(256, width), (257, height), (258, bits), (259, 8 if packed else 1), (262, 2), (273, at)]
+    tags += [(277, 3), (278, height), (279, len(data)), (284, planar)]
+    found = b"".join(
+        struct.pack(f"{order}HHII", tag, 4 if tag != 258 else 3, 3 if tag == 258 else 1, v) for tag, v in tags
+    )
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    start = mark + struct.pack(f"{order}IH", 8, len(tags)) + found + bytes(4)
+    return start + struct.pack(f"{order}3H", 16, 16, 16) + data
+
+
+DEEP = {
+    "rgb.png": lambda a: png_of_16_bits(a, 2),
+    "rgba.png": lambda a: png_of_16_bits(np.concatenate([a, np.full_like(a[..., :1], 65535)], -1), 6),
+    "la.png": lambda a: png_of_16_bits(np.concatenate([a[..., :1], np.full_like(a[..., :1], 65535)], -1), 4),
+    "little.tif": tiff_of_16_bits,
+    "big.tif": lambda a: tiff_of_16_bits(a, order=">"),
+    "packed.tif": lambda a: tiff_of_16_bits(a, packed=True),
+    "binary.ppm": lambda a: b"P6 # white is last\n8 8 %d\n" % max(a.max(), 256) + a.astype(">u2").tobytes(),
+    "plain.ppm": lambda a: b"P3\n8 8\n%d\n" % a.max() + b" ".join(b"%d" % one for one in a.ravel()),
+    "gray.pgm": lambda a: b"P5\n8 8\n%d\n" % max(a.max(), 256) + a[..., :1].astype(">u2").tobytes(),
+}
+
+
+@pytest.mark.parametrize("bits", [10, 12, 16])
+@pytest.mark.parametrize("name", DEEP)
+def test_all_bits_of_a_color_are_read_in_the_units_of_the_file(tmp_path, name, bits):
+    top = 2**bits - 1
+    array = np.round(np.linspace(0, top, 192)).astype(np.uint16).reshape(8, 8, 3)
+    array = np.repeat(array[..., 2:], 3, -1) if name[:2] in ("la", "gr") else array
+    (tmp_path / name).write_bytes(DEEP[name](array))
+    found = examples(tmp_path / name, range=(0, top)).arrays["image"][0]
+    expected = np.floor(array * 255.0 / top + 0.5)
+    np.testing.assert_array_equal(found, expected[..., : found.shape[-1]])
+    if name.endswith("m"):  # these say what is white
+        np.testing.assert_array_equal(examples(tmp_path / name).arrays["image"][0], expected[..., : found.shape[-1]])
+    elif bits < 16:
+        with pytest.warns(UserWarning, match=f"--range 0,{top} "):
+            assert examples(tmp_path / name).arrays["image"].max() < 20
+    refused(UsageError, f"holds {array.max()}", "0 to 300, the range given", args=[tmp_path / name], range=(0, 300))
+
+
+def test_transparency_of_16_bits_and_what_is_not_read_of_them(tmp_path):
+    array = np.full((8, 8, 4), 65535, np.uint16)
+    array[:4] = (514, 257, 0, 0)
+    array[4] = (65535, 0, 0, 32768)
+    (tmp_path / "a.png").write_bytes(png_of_16_bits(array, 6))
+    with pytest.warns(UserWarning, match="laid on white"):
+        white = examples(tmp_path / "a.png").arrays["image"][0]
+    assert (white[:4] == 255).all() and white[4, 0].tolist() == [255, 127, 127]
+    clear = examples(tmp_path / "a.png", channels=4).arrays["image"][0]
+    assert clear[0, 0].tolist() == [255, 255, 255, 0] and clear[4, 0].tolist() == [255, 0, 0, 128]
+    (tmp_path / "b.tif").write_bytes(tiff_of_16_bits(array[..., :3], planar=2))
+    refused(UsageError, "b.tif", "more than 8 bits", "save it in 8", args=[tmp_path / "b.tif"])
+
+
+def test_a_range_that_does_not_fit_is_no_damage(tmp_path):
+    Image.fromarray(np.linspace(0, 7, 64, dtype=np.float32).reshape(8, 8)).save(tmp_path / "a.tif")
+    draw(tmp_path / "b.png", (8, 8))
+    for skip in (False, True):
+        refused(UsageError, "a.tif", "holds floats", "--range", args=[tmp_path, "all"], skip_damaged=skip)
+        refused(
+            UsageError, "a.tif", "holds 7; expected 0 to 5", args=[tmp_path, "all"], skip_damaged=skip, range=(0, 5)
+        )
+    assert len(examples(tmp_path, "all", range=(0, 255))) == 2
 
 
 def test_the_copy_of_a_large_set_knows_its_range(tmp_path, monkeypatch):

@@ -203,7 +203,7 @@ def test_values_far_below_the_range_assumed_are_said_and_scaled_by_a_range(tmp_p
         assert len(str(said[0].message)) <= 200
     batch = next(iter(examples(path, range=given).dataset(1)))["image"].numpy()[0, 0, :, 0]
     np.testing.assert_allclose(batch, np.linspace(-1, 1, 17), atol=0.005)
-    refused(DamagedError, "range that was given", args=[path], range=(given[0], 0.7 * given[1]))
+    refused(UsageError, "range that was given", args=[path], range=(given[0], 0.7 * given[1]))
 
 
 @pytest.mark.parametrize("array", [RAMP, RAMP / 255, RAMP / 127.5 - 1, RAMP.astype(float), RAMP // 2])
@@ -238,6 +238,8 @@ def test_whole_numbers_of_minus_one_and_one_are_not_called_zero_and_one(tmp_path
     refused(DamagedError, "holds -1 at", "--range -1,1 ", args=[path])
     assert not list(recwarn)
     assert np.unique(examples(path, range=(-1, 1)).arrays["image"]).tolist() == [0, 128, 255]
+    with pytest.warns(UserWarning, match="0 and 1 only"):
+        assert (examples(save(tmp_path / "a.npz", x_train=np.ones((1, 8, 8), int))).arrays["image"] == 255).all()
 
 
 @pytest.mark.parametrize("top, said", [(900, 1023), (4095, 4095), (4096, 16383), (60000, 65535)])
@@ -253,7 +255,11 @@ def test_more_than_eight_bits_are_an_error_that_names_their_range(tmp_path, top,
     "arrays, words",
     [
         ({"x_train": np.zeros((0, 8, 8), np.uint8)}, ["x_train", "empty"]),
-        ({"x_train": np.zeros((9, 64), np.uint8)}, ["x_train", "(9, 64)"]),
+        ({"x_train": np.zeros((9, 64), np.uint8)}, ["x_train", "(9, 64)", "x.reshape(-1, 8, 8)"]),
+        ({"x_train": np.zeros((9, 192), np.uint8)}, ["(9, 192)", "x.reshape(-1, 3, 8, 8).transpose(0, 2, 3, 1), or"]),
+        ({"x_train": np.zeros((9, 63), np.uint8)}, ["(9, 63)", "channels])"]),
+        ({"x_train": np.zeros((8, 8, 3, 9), np.uint8)}, ["(8, 8, 3, 9)", "images come first: x.transpose(3, 0, 1, 2)"]),
+        ({"x_train": np.zeros((8, 8, 1, 9), np.uint8)}, ["images come first: x.transpose(3, 0, 1, 2)"]),
         ({"x_train": np.zeros((9, 3, 8, 8), np.uint8)}, ["(9, 3, 8, 8)", "transpose"]),
         ({"x_train": np.zeros((9, 8, 8, 2), np.uint8)}, ["1 or 3 channels"]),
         ({"x_train": np.zeros((9, 0, 8), np.uint8)}, ["(9, 0, 8)"]),

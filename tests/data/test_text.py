@@ -1,5 +1,6 @@
 """Text as data: tokenizers, windows, where texts come from, and the command line from a file to a continued prompt."""
 
+import codecs
 import itertools
 import json
 import math
@@ -155,6 +156,45 @@ def test_nul_is_left_out_and_said_and_files_that_are_full_of_it_are_refused(tmp_
     path.write_bytes(TEXT.encode("utf-16-le"))
     with pytest.raises(DamagedError, match="tale.txt .*full of NUL, as UTF-16.*convert"):
         keras_gen.data.windows(path)
+
+
+@pytest.mark.parametrize("order", ["le", "be"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Широка страна моя родная, ",
+        "العربية لغة جميلة ",
+        "สวัสดีชาวโลก ",
+        "क्या हाल है आपका ",
+        "καλημέρα κόσμε ",
+        "日本語の文章です。",
+    ],
+)
+def test_other_scripts_in_utf_16_without_its_mark_are_refused_and_with_it_read(tmp_path, path, text, order):
+    text *= 40
+    path.write_bytes(text.encode(f"utf-16-{order}"))
+    with pytest.raises(DamagedError, match="tale.txt.* is not UTF-8: .*convert it$"):
+        keras_gen.data.windows(path, length=9)
+    path.write_bytes(codecs.BOM_UTF16_LE + text.encode("utf-16-le"))
+    found = keras_gen.data.windows(path, "all", length=9)
+    assert found.tokenizer.decode(found.arrays["token"]) == text
+    path.write_text("one\ttwo\x1b[0m\n3\b3\n" * 40)
+    keras_gen.data.windows(path, length=9)
+
+
+def test_links_of_texts_that_lead_nowhere_are_said(tmp_path):
+    (tmp_path / "a.txt").write_text(TEXT)
+    (tmp_path / "b.txt").symlink_to(tmp_path / "gone.txt")
+    with pytest.warns(UserWarning, match="left out 1 link that leads to no file: b.txt$"):
+        keras_gen.data.windows(tmp_path, length=9)
+
+
+def test_splits_of_texts_beside_other_files_are_read_and_the_rest_is_said(tmp_path):
+    for name in ("train", "test", "notes"):
+        (tmp_path / f"{name}.txt").write_text(f"{name[:2]}{name[:2]} " * 40)
+    with pytest.warns(UserWarning, match="has test and train: left out 1 other files, such as notes.txt"):
+        found = keras_gen.data.windows(tmp_path, "train", length=9)
+    assert set(found.tokenizer.decode(found.arrays["token"])) == set("tr ")
 
 
 def test_every_character_has_a_token_also_nul():
