@@ -147,7 +147,8 @@ def test_without_biases_only_matrices_and_scales_are_left():
     found = {}
     for bias in (True, False):
         variables = small(bias=bias).transformer.trainable_variables
-        found[bias] = {path.rpartition("/")[2] for path in (variable.path for variable in variables)}
+        names = {variable.path.rpartition("/")[2] for variable in variables}
+        found[bias] = {name for name in names if not name.startswith("variable")}  # which Keras counts
     assert found[True] - found[False] == {"bias", "beta"} and {"kernel", "gamma"} < found[False]
 
 
