@@ -16,6 +16,7 @@ from keras_gen.errors import DamagedError
 from keras_gen.files import writing
 from keras_gen.signatures import exported
 
+ATTEMPTS = 5  # at a graph that the checker takes
 IR_VERSION = 8  # read by every onnxruntime since 1.10
 _RANDOM = {"RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike", "Multinomial", "Bernoulli"}
 
@@ -79,6 +80,20 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _convert(traced, opset):
+    """Converts a graph; of images of one channel and any size tf2onnx makes a wrong one now and then.
+
+    Its optimizer goes through sets of names, in an order that their hashes decide: names of another number, which the
+    next attempt gives them, have another.
+    """
+    for attempt in range(1, ATTEMPTS + 1):
+        try:
+            return _converted(traced, opset)
+        except DamagedError as error:
+            if attempt == ATTEMPTS or "ShapeInferenceError" not in str(error):
+                raise
+
+
+def _converted(traced, opset):
     import onnx
     import tf2onnx
 
