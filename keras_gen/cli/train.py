@@ -197,10 +197,11 @@ class Training:
         job, options = self.job, self.options
         shapes = job.examples.shapes()
         kind = next(name for name in ("image", "target", "token") if name in shapes)
-        what = {"image": "images", "target": "pairs of images" if self.job.cls.reads == "pairs" else "images of a kind"}
         sides = "x".join(map(str, shapes[kind][1:]))
+        what = {"image": f"images {sides}", "token": f"rows of {sides} tokens"}
+        both = "pairs of images" if job.cls.reads == "pairs" else "images of each kind, at most,"
         parts = [
-            f"{len(job.examples)} {what.get(kind, 'rows of tokens')} {sides}",
+            f"{len(job.examples)} {what.get(kind, f'{both} {sides}')}",
             f"batch {self.rows}",
             f"{self.target} steps ({self.target / self.steps_per_epoch:.4g} epochs)" + self._in_stages(),
             *([options.precision] if options.precision != "float32" else []),

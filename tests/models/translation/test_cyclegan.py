@@ -68,7 +68,8 @@ def pooled(**more):
     return make("cyclegan", pool=6, **more)
 
 
-def test_a_full_pool_survives_a_kill_and_no_file_holds_it(tmp_path):
+@pytest.mark.slow
+def test_a_full_pool_survives_a_kill(tmp_path):
     class Crash(keras.callbacks.Callback):
         def on_train_batch_end(self, batch, logs=None):
             if self.model.d_optimizer.iterations == 6:
@@ -84,8 +85,14 @@ def test_a_full_pool_survives_a_kill_and_no_file_holds_it(tmp_path):
     resumed = pooled()
     assert difference(whole, fit(resumed, Checkpoint(tmp_path, every=None, every_steps=4))) == 0
     assert int(resumed.pool_a.given) == 40 and np.abs(resumed.pool_a.images).min(axis=(1, 2, 3)).max() > 0
-    resumed.save(tmp_path / "model.keras")
+
+
+def test_no_file_holds_the_pool(tmp_path):
+    model = pooled(compiled=False)
+    model.pool_b(real_digits(4)[0])
+    model.save(tmp_path / "model.keras")
     loaded = keras_gen.load(tmp_path / "model.keras")
+    assert int(model.pool_b.given) == 4
     assert int(loaded.pool_b.given) == 0 and not np.any(loaded.pool_b.images)
     small, large = (make("cyclegan", compiled=False, pool=size) for size in (0, 50))
     for name, model in (("small", small), ("large", large)):
