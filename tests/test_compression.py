@@ -198,6 +198,7 @@ def test_usage_errors(vae, images, tmp_path):
         refused(UsageError, words, call)
 
 
+@pytest.mark.slow
 def test_the_example_prints_the_table_and_draws_the_curve(tmp_path, capsys):
     path = Path(__file__).parents[1] / "examples" / "compression.py"
     runpy.run_path(str(path))["main"](["--steps", "300", "--output", str(tmp_path)])

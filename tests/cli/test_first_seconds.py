@@ -103,8 +103,10 @@ def test_the_name_of_a_run_comes_first_everywhere(two, capsys):
     ("command", "made"),
     [
         (["keras_gen", "export", "gan"], {"onnx", "tflite"}),
-        (["export", "gan"], {"onnx", "tflite"}),
-        (["keras_gen", "--debug", "export", "gan", "--format", "tflite"], {"tflite"}),
+        pytest.param(["export", "gan"], {"onnx", "tflite"}, marks=pytest.mark.slow),
+        pytest.param(
+            ["keras_gen", "--debug", "export", "gan", "--format", "tflite"], {"tflite"}, marks=pytest.mark.slow
+        ),
         (["export.onnx", "gan"], {"onnx"}),
     ],
 )

@@ -15,10 +15,9 @@ from keras_gen.signatures.exported import open_file
 EXAMPLE = Path(__file__).parents[2] / "examples" / "run_gpt_onnx.py"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    "kind",
-    [pytest.param({"tokenizer": LETTERS}, marks=pytest.mark.slow), {"positions": "rotary", "start": True}],
-    ids=["text", "start"],
+    "kind", [{"tokenizer": LETTERS}, {"positions": "rotary", "start": True}], ids=["text", "start"]
 )
 def test_a_loop_in_numpy_around_exported_files_draws_the_same_tokens(kind, tmp_path):
     """Of the example, around `step.onnx`; and the same loop around the TFLite file."""

@@ -230,6 +230,7 @@ print("same")
 
 
 @pytest.mark.distributed
+@pytest.mark.slow
 def test_two_replicas_end_where_one_does():
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-c", REPLICAS]

@@ -288,6 +288,7 @@ def digits_sets():
     return [Examples({"image": gray[part], "label": labels[part]}, name="digits") for part in parts]
 
 
+@pytest.mark.slow
 def test_its_classifier_resists_where_that_of_acgan_does_not():
     """Real 8x8 digits, of 16 gray levels: both have the networks and the training, the attack is all that differs."""
     train, test = digits_sets()

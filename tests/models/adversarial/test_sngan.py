@@ -68,7 +68,7 @@ def kerass():
     "arguments",
     [
         {"architecture": "conv", "n_critic": 1},
-        {"architecture": "mlp", "hidden": (9,), "n_critic": 2},
+        pytest.param({"architecture": "mlp", "hidden": (9,), "n_critic": 2}, marks=pytest.mark.slow),
         {"architecture": "mlp", "hidden": (9,), "n_critic": 1, "discriminator": kerass},
     ],
     ids=["conv", "two steps of the critic", "keras.layers.SpectralNormalization"],

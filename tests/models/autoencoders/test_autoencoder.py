@@ -218,6 +218,7 @@ def test_evaluation_leaves_the_moments_alone(digits):
 
 
 @pytest.mark.distributed
+@pytest.mark.slow
 def test_two_replicas_fit_the_gaussian_of_one():
     """27 images in batches of 8: the last batch has 3 rows, of which one replica gets 1 and the other 2."""
     code = """

@@ -34,6 +34,7 @@ def test_both_weights_are_in_the_loss_and_not_in_its_terms(digits):
     assert reconstruction == pytest.approx(64 * np.log(2), rel=0.2), "nats, without a weight"
 
 
+@pytest.mark.slow
 def test_kl_falls_with_beta_from_an_unregularized_code_to_none(digits):
     """Sixteen pixels for each of the 8x8, so that there is enough to tell for the larger weights."""
     large = digits.repeat(4, axis=1).repeat(4, axis=2)

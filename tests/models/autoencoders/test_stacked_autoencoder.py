@@ -133,6 +133,7 @@ def test_classifier_begins_with_the_encoder_and_leaves_it_alone(seeded, digits):
     assert classifier(images).shape == (64, 10)
 
 
+@pytest.mark.slow
 def test_few_labels_use_no_more_of_each_class_and_random_weights_know_nothing_of_the_encoder(seeded):
     train, test = (examples("digits", split) for split in ("train", "test"))
     images, asked = ((part.arrays["image"] / 127.5 - 1).astype(np.float32) for part in (train, test))

@@ -318,6 +318,7 @@ print("same")
 
 
 @pytest.mark.distributed
+@pytest.mark.slow
 def test_two_replicas_hold_one_codebook_that_is_that_of_one_device():
     environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}", "TF_CPP_MIN_LOG_LEVEL": "3"}
     command = [sys.executable, "-c", REPLICAS]

@@ -220,6 +220,7 @@ def test_arguments_are_checked(arguments, message):
         keras_gen.PixelCNN(**arguments)
 
 
+@pytest.mark.slow
 def test_it_overfits_two_images(seeded):
     shape = {"image_shape": (8, 8, 1), "binarize": "threshold"}
     check_two_images_are_learned(keras_gen.PixelCNN(width=16, blocks=2, first=5, seed=0, **shape))
