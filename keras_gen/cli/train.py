@@ -321,7 +321,8 @@ class Training:
         name = called(path)
         where = f"step {self.keeper.steps_done}" + (f" of {self.stage}" if self.stage else "")
         print(f"finished at {where} after {self.took()}: {shown(path / 'model.keras')}")
-        print(f"next: python -m keras_gen sample {name}")
+        given = any(signature.meta.get("given") for signature in self.model.signatures().values())
+        print(f"next: python -m keras_gen {f'translate {name} photo.jpg -o out.png' if given else f'sample {name}'}")
         print(f"      python -m keras_gen export {name}", flush=True)
 
     def took(self) -> str:

@@ -97,3 +97,14 @@ def test_training_shows_input_output_and_truth(run):
     with Image.open(run / "pix2pix" / "samples.png") as picture:
         # Four rows of three images of 8 pixels, with lines of 2 between them.
         assert picture.width / picture.height == pytest.approx((3 * 10 - 2) / (4 * 10 - 2), rel=0.01)
+
+
+def test_benchmark_reads_the_arrays_that_were_named_and_the_last_line_names_translate(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, (12, 8, 8, 1), np.uint8)
+    np.savez("d.npz", drawn=255 - images, photo=images, split=np.repeat(["train", "test"], [8, 4]))
+    small = ["--set", "width=2", "--steps", "1", "--batch-size", "4", "--seeds", "1", "--output", "runs"]
+    assert main(["benchmark", "pix2pix", "--data", "d.npz", "--arrays", "source=drawn,target=photo", *small]) == 0
+    out = capsys.readouterr().out
+    assert "next: python -m keras_gen translate runs/seed-0 photo.jpg -o out.png" in out
+    assert "translated_l1" in out and "median_l1" in out and '"n_real": 4' in out

@@ -116,7 +116,6 @@ def test_an_epoch_passes_once_through_the_longer_side_and_again_and_again_throug
     found = Unpaired({"source": np.arange(7), "target": np.arange(3) + 100})
     rows = [batch for batch in found.dataset(2, seed=1)]
     assert sorted(np.concatenate([batch["source"] for batch in rows])) == list(range(7))
-    assert sorted(np.concatenate([batch["target"] for batch in rows])) == [100] * 3 + [101] * 2 + [102] * 2 or True
     counts = np.bincount(np.concatenate([batch["target"] for batch in rows]) - 100)
     assert sorted(counts) == [2, 2, 3]
     epochs = [
