@@ -1,5 +1,9 @@
 """CycleGAN: its networks by numbers, every term by hand with known translators, the pool, and both ways at any size."""
 
+import subprocess
+import sys
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -110,6 +114,56 @@ def test_discriminators_learn_from_older_translations_and_no_gradient_passes_the
         loss = tf.add_n(list(model.discriminator_loss(one, True).values()))
     assert all(gradient is None for gradient in tape.gradient(loss, model.a_to_b.trainable_variables))
     assert not np.allclose(one.once("pool_b", None), one.once("a_to_b", None))
+
+
+@pytest.mark.distributed
+def test_two_replicas_move_as_one_and_share_a_pool():
+    """One step: norms of few places amplify rounding, so that after many every machine is somewhere else."""
+    code = """
+import keras, numpy as np, tensorflow as tf
+cpus = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpus[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+import keras_gen
+from keras_gen.layers import ImagePool
+from tiny import real_digits
+strategies = [keras_gen.distribution.strategy("one"), keras_gen.distribution.strategy("mirrored", replicas=2)]
+
+def step(strategy):
+    with strategy.scope():
+        keras.utils.set_random_seed(0)
+        model = keras_gen.CycleGAN((8, 8, 1), width=2, blocks=1, strided=1, pool=6, seed=0)
+        model.compile(d_optimizer=keras.optimizers.SGD(0.02), g_optimizer=keras.optimizers.SGD(0.02))
+    before = [variable.numpy() for variable in model.trainable_variables]
+    images = real_digits(7)[0]  # 4 rows and 3
+    model.fit({"source": images, "target": -images[::-1]}, batch_size=7, verbose=0)
+    after = [variable.numpy() for variable in model.trainable_variables]
+    return [a - b for a, b in zip(after, before)], model.pool_b.images.numpy()
+
+def shown(strategy):
+    with strategy.scope():
+        pool = ImagePool(6, (1, 1, 1), seed=0)
+    call, found = tf.function(lambda x: strategy.run(pool, args=(x,))), []
+    for first, rows in ((0, 4), (4, 5), (9, 3), (12, 4), (16, 4)):
+        numbers = np.arange(first, first + rows, dtype=np.float32).reshape(-1, 1, 1, 1)
+        parts = [numbers] if strategy is strategies[0] else np.split(numbers, [rows // 2])
+        value = strategy.experimental_distribute_values_from_function(
+            lambda context: tf.constant(parts[context.replica_id_in_sync_group])
+        )
+        found += [part.numpy().ravel() for part in strategy.experimental_local_results(call(value))]
+    return np.concatenate(found)
+
+(one, a), (two, b) = map(step, strategies)
+print(max(np.abs(u - v).max() for u, v in zip(one, two)))
+print(np.median([np.abs(u).max() for u in one]), np.abs(a - b).max())
+c, d = map(shown, strategies)
+print(np.array_equal(c, d), np.array_equal(c, np.arange(20)))
+"""
+    tests = Path(__file__).resolve().parents[2]
+    out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tests)
+    assert out.returncode == 0, out.stderr[-2000:]
+    apart, moved, pools, alike, plain = out.stdout.split()[-5:]
+    assert float(apart) < 1e-5 and float(moved) > 1e-3 and float(pools) < 1e-6
+    assert (alike, plain) == ("True", "False")
 
 
 def test_sets_of_two_lengths():
