@@ -150,6 +150,16 @@ def given(model, n):
     return {name: np.random.default_rng(3).uniform(-1, 1, (n, *sides)).astype(np.float32)}
 
 
+def refused(call, says, kind=None):
+    """Calls, and checks that the error, a `UsageError` where nothing else is said, is one line that says so."""
+    from keras_gen.errors import UsageError
+
+    with pytest.raises(kind or UsageError, match=says) as error:
+        call()
+    text = str(error.value)
+    assert "\n" not in text and len(text) <= 210, text
+
+
 def linear_gaussian(name, **arguments):
     """Returns a VAE of x = w z + b + noise of variance 1, one x of two pixels, and log p(x) as it is known exactly."""
     import tensorflow as tf

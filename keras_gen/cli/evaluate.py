@@ -89,7 +89,7 @@ def _with_split(found, folder, data, digest, of_test):
         return found
     if canonical(split.partition("[")[0]) != "train" or "+" in split or digest == of_test:  # of one image
         found.protocol["trained_on"] = split
-    elif settings["data"] == data and "[" not in split:
+    elif settings["data"] == data and "[" not in split and not settings.get("jitter"):  # which reads larger images
         trained = (card.get("data") or {}).get("digest")
         if trained and trained != digest:  # the data, or what is held out of them, were others then
             found.protocol["trained_on_digest"] = trained

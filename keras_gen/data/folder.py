@@ -41,13 +41,14 @@ def source(path: Path, split: str, size: tuple[int, int] | None, channels: int |
         names = [names[index] for index in np.flatnonzero(chosen)]
         labels = None if labels is None else labels[chosen]
     damaged: dict[Name, str] = {}
-    asked = channels
+    asked, mixed = channels, False
     if size is None or channels is None:
         sizes, colored = _headers(files, names, damaged)
         if not sizes:
             raise _broken(files, damaged)
         channels = channels or (3 if colored else 1)
-        if size is None and len(sizes) > 1:
+        mixed = size is None and len(sizes) > 1
+        if mixed:
             size = resize.MIXED_SIZE
             notice(
                 f"{shown(path)} holds {len(sizes)} sizes of images: cropped and resized to "
@@ -69,7 +70,7 @@ def source(path: Path, split: str, size: tuple[int, int] | None, channels: int |
     key |= {"range": how.range} if how.range else {}
     shape = (*size, channels)
     left = 0 if held else len(every) - len(names)
-    return resize.Source(path.resolve().name, classes, len(names), shape, np.uint8, chunks, key, left)
+    return resize.Source(path.resolve().name, classes, len(names), shape, np.uint8, chunks, key, left, mixed)
 
 
 def _picture(files, split):

@@ -174,7 +174,9 @@ def _beside(path, split, size, channels, how):
     """Reads pictures that hold both images, source on the left."""
     wide = None if size is None else (size[0], 2 * size[1])
     read = folder.source(path, split, wide, channels, how)
-    height, width, _ = read.shape
+    if read.mixed:  # the reader makes squares of them, of which we would take halves
+        raise UsageError(f"{shown(path)} holds pictures of several sizes, two images side by side; give --image-size")
+    width = read.shape[1]
     if read.classes:
         raise _layout(path, "pairs")
     if width % 2:

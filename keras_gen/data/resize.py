@@ -26,6 +26,7 @@ class Source(NamedTuple):
     chunks: Callable[[], Iterator[dict[str, np.ndarray]]]
     key: Mapping[str, object]  # what the content depends on: names the copy in the cache
     held: int = 0  # examples that are held out of it, since the set has no test split
+    mixed: bool = False  # they had several sizes, and nobody said which they are to have
 
 
 class Reading(NamedTuple):

@@ -108,3 +108,14 @@ def test_benchmark_reads_the_arrays_that_were_named_and_the_last_line_names_tran
     out = capsys.readouterr().out
     assert "next: python -m keras_gen translate runs/seed-0 photo.jpg -o out.png" in out
     assert "translated_l1" in out and "median_l1" in out and '"n_real": 4' in out
+
+
+def test_a_run_on_windows_is_evaluated_on_the_data_that_it_was_trained_on(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    images = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 1), np.uint8)
+    np.savez("d.npz", train_A=images[:8], train_B=255 - images[:8], test_A=images[8:], test_B=255 - images[8:])
+    small = ["--set", "width=2", "--steps", "1", "--batch-size", "4", "--image-size", "8", "--output", "run"]
+    assert main(["train", "pix2pix", "--data", "d.npz", "--jitter", *small]) == 0
+    assert main(["evaluate", "run"]) == 0
+    out = capsys.readouterr().out
+    assert "images 8x8x1" in out and "translated_l1" in out and "trained on" not in out

@@ -60,6 +60,10 @@ def test_pairs_side_by_side(tmp_path):
     assert data.pairs(tmp_path, image_size=4).arrays["source"].shape == (3, 4, 4, 1)
     with pytest.raises(UsageError, match="no folder of two sets; expected trainA/ and trainB/"):
         data.pairs(tmp_path, kind="unpaired")
+    flat(tmp_path / "train" / "0.png", 0, (24, 8))
+    with pytest.raises(UsageError, match="several sizes, two images side by side; give --image-size"):
+        data.pairs(tmp_path)
+    assert data.pairs(tmp_path, image_size=4).arrays["target"].shape == (3, 4, 4, 1)
     for index in range(3):
         flat(tmp_path / "train" / f"{index}.png", 0, (15, 8))
     with pytest.raises(UsageError, match="15 wide; expected an even width"):

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from planted import Bug
-from tiny import make, real_digits
+from tiny import make, real_digits, refused
 
 import keras_gen
 from keras_gen.data.examples import Examples
@@ -79,13 +79,6 @@ def conditional():
 @pytest.fixture(scope="module")
 def autoencoder():
     return make("autoencoder")
-
-
-def refused(call, says, kind=UsageError):
-    with pytest.raises(kind, match=says) as error:
-        call()
-    text = str(error.value)
-    assert "\n" not in text and len(text) <= 210, text
 
 
 # --- pairs -----------------------------------------------------------------------------------------------------------

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from tiny import make, real_digits
+from tiny import make, real_digits, refused
 
 import keras_gen
 from keras_gen.errors import UsageError
@@ -29,13 +29,6 @@ COUNTS = {
 @pytest.fixture(scope="module")
 def vae():
     return make("vae")
-
-
-def refused(call, says):
-    with pytest.raises(UsageError, match=says) as error:
-        call()
-    text = str(error.value)
-    assert "\n" not in text and len(text) <= 210, text
 
 
 @pytest.mark.parametrize("name", COUNTS)

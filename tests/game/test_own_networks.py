@@ -5,10 +5,9 @@ import numpy as np
 import pytest
 from keras import layers
 from planted import Bug
-from tiny import difference, real_digits
+from tiny import difference, real_digits, refused
 
 import keras_gen
-from keras_gen.errors import UsageError
 from keras_gen.game import config
 
 IMAGES, LABELS = real_digits(16)
@@ -29,13 +28,6 @@ def discriminator(*after, outputs=1, labelled=False, **more):
     for layer in after:
         x = layer(x)
     return keras.Model({"image": image, "label": label}, x) if labelled else keras.Model(image, x)
-
-
-def refused(call, says):
-    with pytest.raises(UsageError, match=says) as error:
-        call()
-    text = str(error.value)
-    assert "\n" not in text and len(text) <= 210, text
 
 
 @pytest.mark.parametrize("kind, outputs", [("CGAN", 1), ("ACGAN", 11), ("RobGAN", 11)])

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from planted import Bug
-from tiny import make, real_digits
+from tiny import make, real_digits, refused
 
 from keras_gen import latent
-from keras_gen.errors import DamagedError, UsageError
+from keras_gen.errors import DamagedError
 
 IMAGES, LABELS = real_digits(12)
 BYTES = (127.5 * (IMAGES + 1)).astype(np.uint8)
@@ -43,13 +43,6 @@ def conditional():
 @pytest.fixture(scope="module")
 def cgan():
     return make("cgan")
-
-
-def refused(call, says, kind=UsageError):
-    with pytest.raises(kind, match=says) as error:
-        call()
-    text = str(error.value)
-    assert "\n" not in text and len(text) <= 210, text
 
 
 @pytest.mark.parametrize("call", INFERENCE.values(), ids=INFERENCE)
