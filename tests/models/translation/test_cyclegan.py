@@ -116,6 +116,7 @@ def test_discriminators_learn_from_older_translations_and_no_gradient_passes_the
     assert not np.allclose(one.once("pool_b", None), one.once("a_to_b", None))
 
 
+@pytest.mark.slow
 @pytest.mark.distributed
 def test_two_replicas_move_as_one_and_share_a_pool():
     """One step: norms of few places amplify rounding, so that after many every machine is somewhere else."""
