@@ -200,6 +200,7 @@ class Training:
         sides = "x".join(map(str, shapes[kind][1:]))
         what = {"image": f"images {sides}", "token": f"rows of {sides} tokens"}
         both = "pairs of images" if job.cls.reads == "pairs" else "images of each kind, at most,"
+        what |= {"image": f"images {sides} with maps of classes"} if "segmentation" in shapes else {}
         parts = [
             f"{len(job.examples)} {what.get(kind, f'{both} {sides}')}",
             f"batch {self.rows}",
@@ -321,8 +322,9 @@ class Training:
         name = called(path)
         where = f"step {self.keeper.steps_done}" + (f" of {self.stage}" if self.stage else "")
         print(f"finished at {where} after {self.took()}: {shown(path / 'model.keras')}")
-        given = any(signature.meta.get("given") for signature in self.model.signatures().values())
-        print(f"next: python -m keras_gen {f'translate {name} photo.jpg -o out.png' if given else f'sample {name}'}")
+        given = next((one.meta["given"] for one in self.model.signatures().values() if one.meta.get("given")), None)
+        picture = "map.png" if given == "segmentation" else "photo.jpg"
+        print(f"next: python -m keras_gen {f'translate {name} {picture} -o out.png' if given else f'sample {name}'}")
         print(f"      python -m keras_gen export {name}", flush=True)
 
     def took(self) -> str:

@@ -67,7 +67,7 @@ class Share(NamedTuple):
 class Examples:
     """Named arrays of one length, served in batches.
 
-    Images may be held as uint8; they are served as float32 in [-1, 1].
+    Images may be held as uint8; they are served as float32 in [-1, 1], and classes of any whole numbers as int32.
 
     Args:
         arrays: name (`image`, `label`, ...) to array; all of the same length. Memory maps are welcome.
@@ -237,12 +237,16 @@ class Examples:
             if self.crop:
                 moment = None if seed is None else tf.stack([tf.cast(seed, tf.int64), step])
                 out = self._cropped(out, moment, tf.cast(begin, tf.int32), whole)
-            return {
-                name: tf.cast(value, tf.float32) / 127.5 - 1.0 if served_scaled(name, value.dtype) else value
-                for name, value in out.items()
-            }
+            return {name: _served(name, value) for name, value in out.items()}
 
         return batch
+
+
+def _served(name, value):
+    """Returns a tensor of the type that its kind is served in."""
+    if served_scaled(name, value.dtype):
+        return tf.cast(value, tf.float32) / 127.5 - 1.0
+    return tf.cast(value, tf.int32) if kind_of(name).counted and value.dtype.is_integer else value
 
 
 class Windows(Examples):

@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_gen.errors import UsageError, near_misses, positive, seeded, whole
 from keras_gen.game.batch import check_labels, check_shapes
 from keras_gen.game.forms import as_array, classes, numeric, with_channel
+from keras_gen.images import colored
 from keras_gen.signatures.classes import Classes, names_of, numbered
 from keras_gen.signatures.draws import sample_inputs
 from keras_gen.signatures.law import check_classes, count_of
@@ -103,15 +104,19 @@ class Inference:
             n: images.
             seed: of the samples.
         """
-        ways = [name for name, one in self.signatures().items() if one.meta.get("given") and "sample" in one.meta]
+        ways = {
+            name: one.meta for name, one in self.signatures().items() if one.meta.get("given") and "sample" in one.meta
+        }
         if not ways:
             return self.sample(n, seed=seed), None
         batch = next(iter(examples.dataset(max(1, min(len(examples), n // 3)))))
         pairs = []
-        for name in ways:
-            given = batch["source" if not name.endswith("_to_a") else "target"].numpy()
-            pairs += [given, self.translate(given, to=name[-1] if "_to_" in name else None, seed=seed)]
-        pairs += [batch["target"].numpy()] if len(ways) == 1 and "target" in batch else []
+        for name, meta in ways.items():
+            key = meta["given"]
+            given = batch[key if not name.endswith("_to_a") else "target"].numpy()
+            pairs += [colored(given, names_of(meta, key)) if count_of(meta, key) else given]
+            pairs += [self.translate(given, to=name[-1] if "_to_" in name else None, seed=seed)]
+        pairs += [batch[name].numpy() for name in ("target", "image") if len(ways) == 1 and name in batch]
         channels = max(images.shape[-1] for images in pairs)
         pairs = [np.repeat(images, channels // images.shape[-1], -1) for images in pairs]
         rows = len(pairs[0])

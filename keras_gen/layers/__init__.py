@@ -13,6 +13,7 @@ from keras_gen.layers.minibatch import MinibatchStddev
 from keras_gen.layers.moments import RunningMoments
 from keras_gen.layers.pool import ImagePool
 from keras_gen.layers.recurrent import DiagonalBiLSTM, RowLSTM
+from keras_gen.layers.spade import SpatiallyAdaptiveNormalization
 from keras_gen.layers.spectral import SpectralConv2D, SpectralDense
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "ReflectionPadding2D",
     "RowLSTM",
     "RunningMoments",
+    "SpatiallyAdaptiveNormalization",
     "SpectralConv2D",
     "SpectralDense",
     "TransformerBlock",
