@@ -58,7 +58,8 @@ def job(options: argparse.Namespace) -> Job:
     of, known = _known_classes(options, chosen)
     data = data.labelled_as(known, of)
     validation = validation.labelled_as(known, of) if validation is not None else None
-    arguments = {**chosen, **_of_text(data)} if data.tokenizer else {**_of_data(cls, data), **chosen}
+    follows = {name: value for name, value in data.follows().items() if name in constructor_arguments(cls)}
+    arguments = {**chosen, **follows} if data.tokenizer else {**follows, **chosen}
     if arguments.get("num_classes") != len(data.classes) and "class_names" not in chosen:
         arguments.pop("class_names", None)  # another number of classes was asked for
     batch_size = options.batch_size or min(usual["batch_size"], len(data))
@@ -152,25 +153,6 @@ def _text_reader(cls, options):
         return texts.windows(options.data, split, cls.row(setting("context")), one)
 
     return read
-
-
-def _of_text(data):
-    """Returns the constructor arguments that follow from text; the tokenizer is in the file."""
-    return {"vocabulary": data.tokenizer.size, "tokenizer": data.tokenizer.state}
-
-
-def _of_data(cls, data):
-    """Returns the constructor arguments that follow from the data."""
-    shapes = data.shapes()
-    follows = {"image_shape": list(shapes.get("image", shapes.get("target"))[1:])}
-    if "source" in shapes:
-        follows["source_channels"] = shapes["source"][-1]
-    if data.classes:
-        follows["num_classes"] = len(data.classes)
-    known = constructor_arguments(cls)
-    if "num_classes" in known and data.classes:
-        follows["class_names"] = list(data.classes)
-    return {name: value for name, value in follows.items() if name in known}
 
 
 def _configuration(cls, arguments):

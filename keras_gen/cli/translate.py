@@ -14,6 +14,7 @@ from keras_gen.cli.sample import loaded
 from keras_gen.data import formats, pictures, resize
 from keras_gen.data.label_maps import Legend
 from keras_gen.data.label_maps import read as read_map
+from keras_gen.data.messages import notice
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.files.runs import find
 from keras_gen.files.writing import shown
@@ -169,8 +170,17 @@ def _reading(meta: Mapping[str, str], shape: Sequence[int | None], options: argp
     size = (shape[1], shape[2])
     if options.longest:
         raise UsageError(f"--longest is of models of any size, and this one paints {size[0]}x{size[1]}; leave it out")
-    legend = Legend.of(names_of(meta, meta["given"]), count)
-    return partial(read_map, legend=legend, size=size)
+    legend, told = Legend.of(names_of(meta, meta["given"]), count), []
+
+    def reading(path):
+        found = read_map(path, legend)
+        if found.shape != size and not told:
+            told.append(path)
+            was, now = ("x".join(map(str, sides)) for sides in (found.shape, size))
+            notice(f"{shown(path, 60)} is {was}: maps are cropped and resized to {now}, the size of this model")
+        return resize.nearest(found, size)[None]
+
+    return reading
 
 
 def _style(source: Any, path: Path, shapes: Mapping[str, Any], options: argparse.Namespace) -> np.ndarray:

@@ -127,6 +127,19 @@ class Examples:
         found = {name: (None, *value.shape[1:]) for name, value in self.arrays.items()}
         return {name: (None, *self.crop, *shape[3:]) if self._cut(name) else shape for name, shape in found.items()}
 
+    def follows(self) -> dict[str, Any]:
+        """Returns the arguments of a model that follow from these examples, as far as they tell."""
+        shapes, found = self.shapes(), {}
+        if image := shapes.get("image", shapes.get("target")):
+            found["image_shape"] = list(image[1:])
+        if "source" in shapes:
+            found["source_channels"] = shapes["source"][-1]
+        if self.classes:
+            found |= {"num_classes": len(self.classes), "class_names": list(self.classes)}
+        if self.tokenizer:  # which is in the file
+            found |= {"vocabulary": self.tokenizer.size, "tokenizer": self.tokenizer.state}
+        return found
+
     def _count(self, sizes):
         """Returns the number of examples, by the lengths of the arrays."""
         if len(set(sizes.values())) != 1:

@@ -10,7 +10,7 @@ import numpy as np
 from keras_gen.data import digits, folder, formats, npz, pictures, resize, splits, store, tree
 from keras_gen.data.arrays import Array, readable
 from keras_gen.data.examples import Examples
-from keras_gen.data.messages import brief, canonical, notice, plain
+from keras_gen.data.messages import brief, canonical, plain
 from keras_gen.data.pairs import JITTER, check_named, rows_by_word
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.files import sets
@@ -165,16 +165,15 @@ def examples(
     return Examples(found, legend.names, path.resolve().name, digest, crop)
 
 
-def read(path: Path, legend: Legend, size: tuple[int, int]) -> np.ndarray:
-    """Returns one map as a model takes it, by the rules of its training data.
+def read(path: Path, legend: Legend) -> np.ndarray:
+    """Returns one map by the rules of the data that a model was trained on.
 
     Args:
         path: of the picture.
         legend: of the model's classes.
-        size: height and width that it is brought to.
 
     Returns:
-        uint8 (1, height, width).
+        uint8 (height, width).
 
     Raises:
         UsageError: it holds what is none of the classes, or is a JPEG.
@@ -185,11 +184,7 @@ def read(path: Path, legend: Legend, size: tuple[int, int]) -> np.ndarray:
     if colored != legend.colored:
         kinds = "one value a pixel", "colors"
         raise UsageError(f"{shown(path)} holds {kinds[colored]}; this model reads maps of {kinds[legend.colored]}")
-    found = legend.classes(codes, shown(path))
-    if found.shape != tuple(size):
-        was, now = ("x".join(map(str, sides)) for sides in (found.shape, size))
-        notice(f"{shown(path, 60)} is {was}: cropped and resized to {now}, the size of this model")
-    return resize.nearest(found, size)[None]
+    return legend.classes(codes, shown(path))
 
 
 def _digits(split, size, channels):

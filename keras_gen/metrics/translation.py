@@ -6,9 +6,12 @@ from typing import Any
 import numpy as np
 
 from keras_gen.images import from_uint8
+from keras_gen.metrics.distance import frechet_distance
+from keras_gen.metrics.judge import NeighborJudge
 from keras_gen.metrics.samples import psnr
 
 TRANSLATED = 1000  # test images at most
+LEAST = 100  # test images, of Frechet distances
 EQUAL = 100.0  # decibels of images without a difference, in a mean
 REMEMBERED = 5000  # training images at most, of baselines that look at them
 
@@ -67,19 +70,23 @@ def of_cycles(translate: Callable[..., np.ndarray], test: Any) -> dict[str, floa
     return found
 
 
-def of_maps(translate: Callable[[np.ndarray], np.ndarray], train: Any, test: Any) -> dict[str, float]:
+def of_maps(translate: Callable[[np.ndarray], np.ndarray], train: Any, test: Any, seed: int = 0) -> dict[str, float]:
     """Returns the distances of painted test maps from their images.
 
     Args:
         translate: maps of classes (n, H, W) to images (n, H, W, C), float32 in [-1, 1].
         train: examples with `segmentation` and `image`, of which the first 5,000 serve the baselines.
         test: the same, of which the first 1,000 are measured.
+        seed: of the judge.
 
     Returns:
         `translated_l1` (mean absolute difference in [-1, 1]) and `translated_psnr` (decibels, the mean over images);
         `l1_of_own`, that difference over the one from the next map's image: 1 where the map is not looked at; and the
         same two figures of baselines: `median`, the median of all training images; `class_color`, each pixel in the
-        median color of its class; and `nearest_map`, the training image whose map has most pixels in common.
+        median color of its class; and `nearest_map`, the training image whose map has most pixels in common. Of 100
+        test images or more, `translated_fd` and those of the baselines are Frechet distances to the test images by a
+        `NeighborJudge`: flat colors are far from images however near they are in the mean, and images of others are
+        near.
     """
     maps, real = test.arrays["segmentation"][:TRANSLATED], from_uint8(test.arrays["image"][:TRANSLATED])
     known, images = train.arrays["segmentation"][:REMEMBERED], train.arrays["image"][:REMEMBERED]
@@ -89,10 +96,12 @@ def of_maps(translate: Callable[[np.ndarray], np.ndarray], train: Any, test: Any
         "class_color": _class_colors(known, images, maps),
         "nearest_map": from_uint8(images[_nearest(known, maps)]),
     }
-    found = {}
+    found, judge = {}, NeighborJudge.train(train, test, seed) if len(real) >= LEAST else None
     for name, painted in {"translated": made, **baselines}.items():
         decibels = np.minimum(psnr(painted, real), EQUAL)
         found |= {f"{name}_l1": _distance(painted, real), f"{name}_psnr": float(decibels.mean())}
+        if judge:
+            found[f"{name}_fd"] = frechet_distance(judge.features(real), judge.features(painted))
     others = _distance(made, np.roll(real, 1, axis=0))
     return found | ({"l1_of_own": found["translated_l1"] / others} if len(real) > 1 and others > 0 else {})
 

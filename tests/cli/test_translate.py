@@ -144,7 +144,7 @@ def painter(tmp_path_factory):
 COLORS = np.uint8([[0, 0, 250], [200, 10, 10]])
 
 
-def test_a_map_is_painted_by_a_run_and_all_of_its_files_by_seed_and_by_style(painter, tmp_path):
+def test_a_map_is_painted_by_a_run_and_all_of_its_files_by_seed_and_by_style(painter, tmp_path, capsys):
     source = painter / "data" / "labels" / "0.png"
     photos = [painter / "data" / "images" / f"{index}.jpg" for index in (0, 1)]
     made = {}
@@ -156,6 +156,17 @@ def test_a_map_is_painted_by_a_run_and_all_of_its_files_by_seed_and_by_style(pai
     for several in made.values():
         assert several[0].shape == (8, 8, 3) and all(np.abs(one - several[0]).max() <= 1 for one in several)
     assert not any(np.array_equal(made[a][0], made[b][0]) for a, b in ((0, 1), (0, 2), (2, 3)))
+    folder = tmp_path / "maps"
+    folder.mkdir()
+    for name in "ab":
+        Image.open(source).resize((16, 24), Image.Resampling.NEAREST).save(folder / f"{name}.png")
+    capsys.readouterr()
+    assert translate(painter / "run" / "generate.onnx", folder, tmp_path / "made") == 0
+    told = capsys.readouterr().err
+    assert (
+        told.count("24x16: maps are cropped and resized to 8x8, the size of this model") == told.count("maps are") == 1
+    )
+    assert {Image.open(path).size for path in (tmp_path / "made").iterdir()} == {(8, 8)}
 
 
 def test_what_is_wrong_with_a_map_is_one_line(painter, run, tmp_path, capsys):

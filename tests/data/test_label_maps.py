@@ -200,16 +200,12 @@ def test_a_map_is_read_by_the_rules_of_the_training_data(tmp_path):
         (("#0000ff", "#ff0000"), indexed(blocks(1, 0, 0, 0)).convert("RGBA"), blocks(0, 1, 1, 1)),
     ):
         picture.save(tmp_path / "map.png")
-        assert np.array_equal(read(tmp_path / "map.png", Legend.of(names), (4, 4))[0], expected)
-    refused(lambda: read(tmp_path / "map.png", Legend.of("ab"), (4, 4)), "holds colors; .* maps of one value a pixel")
+        assert np.array_equal(read(tmp_path / "map.png", Legend.of(names)), expected)
+    refused(lambda: read(tmp_path / "map.png", Legend.of("ab")), "holds colors; .* maps of one value a pixel")
     gray(blocks(0, 1, 255, 0)).save(tmp_path / "map.png")
-    refused(
-        lambda: read(tmp_path / "map.png", Legend.of("ab"), (4, 4)), r"the value 255 \(unknown\); expected .* 0 to 1,"
-    )
-    with pytest.warns(UserWarning, match="4x4: cropped and resized to 2x2, the size of this model"):
-        assert read(tmp_path / "map.png", Legend.of("ab.", None)._replace(codes=np.array([0, 1, 255])), (2, 2)).shape
+    refused(lambda: read(tmp_path / "map.png", Legend.of("ab")), r"the value 255 \(unknown\); expected classes 0 to 1,")
     Image.new("RGBA", (4, 4), (0, 0, 255, 9)).save(tmp_path / "map.png")
-    refused(lambda: read(tmp_path / "map.png", Legend.of(["#0000ff"]), (4, 4)), "transparent in part")
+    refused(lambda: read(tmp_path / "map.png", Legend.of(["#0000ff"])), "transparent in part")
 
 
 def test_the_set_that_needs_no_file():

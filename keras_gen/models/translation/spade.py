@@ -193,7 +193,7 @@ class SPADE(GenerativeModel):
 
     def measures(self, train: Any, test: Any, seed: int = 0) -> dict[str, float]:
         """Returns how far painted test maps are from their images, beside baselines."""
-        return of_maps(partial(self.translate, seed=seed), train, test)
+        return of_maps(partial(self.translate, seed=seed), train, test, seed)
 
 
 def _mean_of(losses):
