@@ -12,8 +12,8 @@ import numpy as np
 from keras_gen import images, terminal
 from keras_gen.cli.sample import loaded
 from keras_gen.data import formats, pictures, resize
-from keras_gen.data.label_maps import Legend
-from keras_gen.data.label_maps import read as read_map
+from keras_gen.data.legend import Legend
+from keras_gen.data.legend import read as read_map
 from keras_gen.data.messages import notice
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.files.runs import find

@@ -10,9 +10,10 @@ import numpy as np
 from keras_gen.data import digits, folder, formats, npz, pictures, resize, splits, store, tree
 from keras_gen.data.arrays import Array, readable
 from keras_gen.data.examples import Examples
+from keras_gen.data.legend import MOST, Legend, decoded, values_of
 from keras_gen.data.messages import brief, canonical, plain
 from keras_gen.data.pairs import JITTER, check_named, rows_by_word
-from keras_gen.errors import DamagedError, UsageError
+from keras_gen.errors import UsageError
 from keras_gen.files import sets
 from keras_gen.files.writing import shown
 from keras_gen.terminal import Progress
@@ -20,84 +21,8 @@ from keras_gen.terminal import Progress
 NAMES = ("segmentation", "image")
 FOLDERS = {"segmentation": "labels", "image": "images"}
 LAYOUT = "images/ and labels/, or train/ and test/ with both: pictures of equal names"
-UNKNOWN, CALLED_UNKNOWN = 255, "unknown"  # the value of pixels that nobody has labeled, and its class
-MOST = 256  # classes
-_LOSSY = ("JPEG", "AVIF", "HEIC")
 _PART = "(train|test|val|valid|validation)"
 _NAMED = re.compile(rf"(?:{_PART}[_ -]?)?(segmentation|image)s?(?:[_ -]?{_PART})?", re.IGNORECASE)
-
-
-class Legend(NamedTuple):
-    """What the values or colors that maps hold mean: the names of the classes tell it, and go into a model's file.
-
-    Args:
-        names: of the classes, in the order of their numbers. Names such as `"#0000ff"` are colors. Of `("0", "255")`,
-            black and white masks, they are the values; of others, numbers are values, and 255 is the last class if that
-            is called `"unknown"`.
-        codes: of the classes: values, or colors as whole numbers.
-        colored: whether they are colors.
-    """
-
-    names: tuple[str, ...]
-    codes: np.ndarray
-    colored: bool
-
-    @classmethod
-    def of(cls, names: Sequence[str], count: int | None = None) -> "Legend":
-        """Returns the legend of a model's classes; of so many, where they have no names."""
-        names = tuple(names) or tuple(map(str, range(count or 0)))
-        if names and all(re.fullmatch("#[0-9a-f]{6}", name) for name in names):
-            return cls(names, np.array([int(name[1:], 16) for name in names]), True)
-        codes = np.arange(len(names))
-        if names == ("0", str(UNKNOWN)) or names[-1:] == (CALLED_UNKNOWN,):
-            codes[-1] = UNKNOWN
-        return cls(names, codes, False)
-
-    @classmethod
-    def found(cls, codes: Sequence[int], colored: bool, names: Sequence[str] = (), count: int | None = None):
-        """Returns the legend of a data set.
-
-        Args:
-            codes: that occur in its maps.
-            colored: whether they are colors.
-            names: of its classes, where it tells them, without the unknown one.
-            count: of the classes that are wanted; by default as many as occur.
-        """
-        if colored:
-            return cls.of([f"#{code:06x}" for code in sorted(codes)])
-        unknown = UNKNOWN in codes
-        if not names and unknown and set(codes) <= {0, UNKNOWN} and count in (None, 2):
-            return cls.of(("0", str(UNKNOWN)))
-        known = max([1 + code for code in codes if code != UNKNOWN], default=0)
-        known = max(1, known, len(names)) if count is None else count - unknown
-        names = tuple(names) if len(names) == known else tuple(map(str, range(known)))
-        return cls.of((*names, CALLED_UNKNOWN) if unknown else names)
-
-    def classes(self, codes: np.ndarray, where: str) -> np.ndarray:
-        """Returns the classes, uint8, of codes.
-
-        Args:
-            codes: whole numbers of any shape.
-            where: they are, for messages.
-
-        Raises:
-            UsageError: one means nothing.
-        """
-        order = np.argsort(self.codes)
-        index = order[np.minimum(np.searchsorted(self.codes, codes, sorter=order), len(order) - 1)]
-        strange = self.codes[index] != codes
-        if strange.any():
-            raise UsageError(f"{where} holds {self._strange(int(codes[strange][0]))}")
-        return index.astype(np.uint8)
-
-    def _strange(self, code):
-        if self.colored:
-            known = f"{len(self.names)} colors such as {self.names[0]}"
-            return f"the color #{code:06x}; expected one of {known}: give a map of the same colors"
-        last = "" if self.codes[-1] != UNKNOWN else f", or {UNKNOWN}"
-        inside = len(self.codes) - bool(last)
-        told = f"the value {code}" + (" (unknown)" if code == UNKNOWN else "")
-        return f"{told}; expected classes 0 to {inside - 1}{last}, of num_classes {len(self.codes)}"
 
 
 def examples(
@@ -163,28 +88,6 @@ def examples(
         crop = tuple(round(side / JITTER) for side in found["image"].shape[1:3])
     digest = store.digest({**found, "crop": np.array(crop or ())})
     return Examples(found, legend.names, path.resolve().name, digest, crop)
-
-
-def read(path: Path, legend: Legend) -> np.ndarray:
-    """Returns one map by the rules of the data that a model was trained on.
-
-    Args:
-        path: of the picture.
-        legend: of the model's classes.
-
-    Returns:
-        uint8 (height, width).
-
-    Raises:
-        UsageError: it holds what is none of the classes, or is a JPEG.
-        DamagedError: it cannot be read.
-    """
-    files = tree.Tree(path.parent, path.name)
-    codes, colored = _decoded(files, tree.Name(path.name))
-    if colored != legend.colored:
-        kinds = "one value a pixel", "colors"
-        raise UsageError(f"{shown(path)} holds {kinds[colored]}; this model reads maps of {kinds[legend.colored]}")
-    return legend.classes(codes, shown(path))
 
 
 def _digits(split, size, channels):
@@ -287,7 +190,7 @@ def _maps(parts, wanted, size, asked):
         for split, name in every:
             files = parts[split].maps
             where = files.called(name, 60)
-            codes, colored = _decoded(files, name)
+            codes, colored = decoded(files, name)
             for code in np.unique(codes).tolist():
                 first.setdefault(code, where)
             kinds.setdefault(colored, where)
@@ -329,48 +232,6 @@ def _legend(first, colored, asked, names=()):
     for code, where in first.items():
         legend.classes(np.array([code]), where)
     return legend
-
-
-def _decoded(files, name):
-    """Returns the codes of one map, (height, width), and whether they are colors.
-
-    Raises:
-        UsageError: a format that keeps no values, or transparency.
-        DamagedError: it cannot be read.
-    """
-    from PIL import ImageOps
-
-    where = files.called(name, 80)
-    kind = formats.format_of(files.head(name, formats.HEAD), name.suffix)
-    if kind in _LOSSY:
-        raise UsageError(f"{where} is a {kind}, in which values and colors of a map do not survive; expected a PNG")
-    try:
-        with files.open(name) as file, pictures.opened(file) as image:
-            image = ImageOps.exif_transpose(image)
-            if image.mode in ("LA", "RGBA", "PA"):
-                if image.getchannel("A").getextrema()[0] < 255:
-                    raise UsageError(f"{where} is transparent in part; expected a class in each pixel")
-                image = image.getchannel(0) if image.mode != "RGBA" else image.convert("RGB")
-            if image.mode in ("RGB", "RGBX", "CMYK", "YCbCr", "LAB", "HSV"):
-                red, green, blue = np.moveaxis(np.asarray(image.convert("RGB")).astype(np.int32), 2, 0)
-                return red << 16 | green << 8 | blue, True
-            values = np.asarray(image.convert("L") if image.mode == "1" else image)  # of "P" the indices
-    except (*pictures.errors(), *tree.ERRORS) as error:
-        if isinstance(error, UsageError):
-            raise
-        reason = plain(getattr(error, "strerror", None) or "it is no picture that is known", 60)
-        raise DamagedError(f"cannot read {where}: {reason}; repair or remove it") from None
-    return _values(values, where), False
-
-
-def _values(values, where):
-    """Returns the values of a gray map as they are, if they can be classes."""
-    low, high = values.min(initial=0), values.max(initial=0)
-    if values.dtype.kind == "f" and (values != np.floor(values)).any():
-        raise UsageError(f"{where} holds fractions; expected classes, whole numbers from 0 to {MOST - 1}")
-    if not 0 <= low <= high < MOST:
-        raise UsageError(f"{where} holds the value {low if low < 0 else high}; expected classes 0 to {MOST - 1}")
-    return values.astype(np.uint8)
 
 
 def _check_size(files, name, sides, where):
@@ -446,9 +307,9 @@ def _codes(path, name, where):
         told = f"{where} is {maps.dtype} {brief(maps.shape, 30)}"
         raise UsageError(f"{told}; expected whole numbers (n, height, width), or colors (n, height, width, 3)")
     if maps.shape[3:] == (3,):
-        red, green, blue = np.moveaxis(_values(maps, where).astype(np.int32), 3, 0)
+        red, green, blue = np.moveaxis(values_of(maps, where).astype(np.int32), 3, 0)
         return red << 16 | green << 8 | blue, True
-    return _values(maps.reshape(maps.shape[:3]), where), False
+    return values_of(maps.reshape(maps.shape[:3]), where), False
 
 
 def _class_names(path, names):

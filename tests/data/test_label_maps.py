@@ -6,7 +6,7 @@ from PIL import Image
 from tiny import refused, shared
 
 from keras_gen import data
-from keras_gen.data.label_maps import Legend, read
+from keras_gen.data.legend import Legend, read
 from keras_gen.errors import DamagedError
 
 PALETTE = [255, 0, 0, 0, 0, 255, 9, 9, 9, 200, 100, 50]
