@@ -158,7 +158,7 @@ def test_without_a_style_there_is_no_encoder():
     model = make("spade", compiled=False, style=False, ema=0.9)
     assert set(model.signatures()) == {"generate"} and model.averaged == ("generator",)
     assert [player.terms for player in model.players()] == [(), ("adversarial", "features")]
-    batch = Batch(segmentation=tf.zeros((2, 8, 8), tf.uint8), image=noise(2, 8, 8, 1))
+    batch = Batch(segmentation=tf.zeros((2, 8, 8), tf.uint8), image=tf.constant(noise(2, 8, 8, 1)))
     losses = [player.losses(batch, False) for player in model.players()]
     assert [set(terms) for terms in losses] == [{"adversarial"}, {"adversarial", "features"}]
 
