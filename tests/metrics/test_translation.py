@@ -48,7 +48,6 @@ def test_a_classifier_tells_translations_from_what_was_not_translated(tmp_path, 
         assert nothing[f"looks_{kind}"] == nothing[f"source_looks_{kind}"]
         assert right[f"fd_{kind}"] < nothing[f"fd_{kind}"] / 10
         assert nothing[f"fd_{kind}"] == pytest.approx(nothing[f"source_fd_{kind}"])
-        assert right[f"recolored_looks_{kind}"] < 0.5, "levels keep their order: none of them inverts"
 
 
 def test_few_images_of_a_kind_are_not_judged():
