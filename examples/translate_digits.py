@@ -38,7 +38,6 @@ def main(argv: list[str] | None = None) -> None:
     train = keras_gen.data.pairs("digits", "train", **SIZE)
     pix2pix = {"width": 16, "strided": 1, "dropout": 0.0}
     drawn = translated("pix2pix", train, options, edges, "translate", pix2pix)
-    print(f"{'difference, of test images':<42} {'from edges':>10} {'inverted':>9}")
     known = both(train)
     rows = {
         "the source itself": (apart(edges, digits), apart(digits, -digits)),
@@ -49,8 +48,9 @@ def main(argv: list[str] | None = None) -> None:
     cyclegan = {"width": 16, "blocks": 2, "strided": 1, "upsample": "resize"}
     inverted = translated("cyclegan", unpaired, options, digits, "a_to_b", cyclegan)
     rows["translated, by the ONNX files"] = (apart(drawn, digits), apart(inverted, -digits))
+    print(f"{'difference, of test images':<42} {'from edges':>10} {'inverted':>10}")
     for name, figures in rows.items():
-        print(f"{name:<42} " + " ".join(f"{'' if one is None else f'{one:.3f}':>9}" for one in figures))
+        print(f"{name:<42} " + " ".join(f"{'' if one is None else f'{one:.3f}':>10}" for one in figures))
     judge = metrics.NeighborJudge.for_data("digits", **SIZE)
     labels = keras_gen.data.examples("digits", "test", **SIZE).arrays["label"]
     right = np.mean(judge.labels(-inverted) == labels)
