@@ -51,12 +51,13 @@ OF_MODELS: dict[str, str | None] = {
     "robust_accuracy_search": "higher",
     "translated_l1": "lower",
     "translated_psnr": "higher",
+    "translated_fd": "lower",
     "l1_of_own": "lower",
     "median_l1": None,  # baselines: the median training target, and the source as it is
     "median_psnr": None,
-    "source_l1": None,
-    "translated_fd": "lower",
     "median_fd": None,
+    "source_l1": None,
+    "source_fd": None,
     "class_color_l1": None,  # of label maps: each class in its median color, and the image of the nearest map
     "class_color_psnr": None,
     "class_color_fd": None,
@@ -67,6 +68,15 @@ OF_MODELS: dict[str, str | None] = {
     "cycle_b": "lower",
     "changed_a": None,
     "changed_b": None,
+    "kinds_accuracy": None,  # of the classifier that is asked about translations, and two baselines
+    **{f"looks_{kind}": "higher" for kind in "ab"},
+    **{f"fd_{kind}": "lower" for kind in "ab"},
+    **{
+        f"{baseline}_{name}_{kind}": None
+        for baseline in ("source", "recolored")
+        for name in ("looks", "fd")
+        for kind in "ab"
+    },
     "nats_per_token": "lower",
     "nats_per_character": "lower",
     "bits_per_character": "lower",
