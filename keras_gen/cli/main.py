@@ -4,6 +4,7 @@ import importlib
 import sys
 from collections.abc import Sequence
 
+from keras_gen import terminal
 from keras_gen.cli.command import guarded
 from keras_gen.cli.parser import parse
 from keras_gen.errors import UsageError
@@ -30,7 +31,9 @@ def main(argv: Sequence[str] | None = None) -> int:
             return workers.run(options, argv)
         if options.command == "export":
             raise UsageError("export is started as python -m keras_gen export RUN, or python -m export RUN")
-        # Each command is a module of its name, and imports TensorFlow only where it must.
-        return importlib.import_module(f"keras_gen.cli.{options.command}").run(options)
+        # Each command is a module of its name, and imports TensorFlow only where it must, as for pictures: it greets.
+        with terminal.hold(options.debug):
+            module = importlib.import_module(f"keras_gen.cli.{options.command}")
+        return module.run(options)
 
     return guarded(command, "--debug" in argv, STOPPED)
