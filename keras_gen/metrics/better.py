@@ -59,6 +59,15 @@ OF_MODELS: dict[str, str | None] = {
     "cycle_b": "lower",
     "changed_a": None,
     "changed_b": None,
+    "upscaled_psnr": "higher",
+    "upscaled_l1": "lower",
+    "upscaled_octave": None,  # 1 is that of real images
+    "upscaled_distance": "lower",
+    **{
+        f"{kind}_{name}": None
+        for kind in ("nearest", "bicubic", "lanczos")
+        for name in ("psnr", "l1", "octave", "distance")
+    },
     "nats_per_token": "lower",
     "nats_per_character": "lower",
     "bits_per_character": "lower",
