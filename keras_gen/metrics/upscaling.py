@@ -10,7 +10,7 @@ from keras_gen.metrics.judge import Judge
 from keras_gen.metrics.samples import psnr
 from keras_gen.ops.resample import resized, shrunk
 
-UPSCALED = 5000  # test images at most
+UPSCALED = 1000  # test images at most
 BASELINES = ("nearest", "bicubic", "lanczos")
 JUDGED = 200  # images of a split below which there is no judge
 _BLOCK = 2**22  # numbers that are held at a time of each kind
@@ -25,7 +25,7 @@ def of_images(
         upscale: images (n, h, w, C), float32 in [-1, 1], to images (n, scale * h, scale * w, C).
         scale: by which test images are made smaller, by `keras_gen.ops.resample.shrunk`, as in training.
         train: examples with `image`, and perhaps `label`.
-        test: the same, of which the first 5,000 are measured.
+        test: the same, of which the first 1,000 are measured.
         seed: of the judge.
 
     Returns:
