@@ -1,6 +1,7 @@
 """SRGAN: images made larger, by a network that learns first from pixels, then from a discriminator."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 import keras
@@ -60,9 +61,10 @@ class SRGAN(GenerativeModel):
 
     Deviations: no loss on features of a VGG network, whose weights are not here; the absolute difference in its place
     also in the first stage, where the paper squares it. What is learned is added to a bilinear enlargement, from 0 on.
-    The discriminator is pix2pix's, of patches, without normalization; on replicas, it compares with the average of a
-    replica's own part. Low images are the data's own, made smaller: where the paper cuts windows out of photographs,
-    the data are to be such windows.
+    The discriminator is pix2pix's, of patches; on replicas, it compares with the average of a replica's own part. In
+    the second stage Adam's beta_1 is 0.5, as pix2pix's: with the paper's 0.9, the discriminator does not catch up with
+    a generator that has learned already. Low images are the data's own, made smaller: where the paper cuts windows out
+    of photographs, the data are to be such windows.
     """
 
     averaged = ("generator",)
@@ -94,13 +96,13 @@ class SRGAN(GenerativeModel):
         self.stages = type(self).stages if adversarial else (PIXEL,)
         self.scale, self.adversarial, self.strided = scale, adversarial, patch.halvings(sides, strided)
         self.reach = upscaler.reach(scale, blocks, kernel)
-        self.discriminator = patch.discriminator({"image": channels}, strided=self.strided, norm=False, **made)
+        self.discriminator = patch.discriminator({"image": channels}, strided=self.strided, **made)
         self.build()
 
     def players(self) -> tuple[Player, ...]:
         """Returns the generator alone in the first stage, then the discriminator, and the generator against it."""
         if (self.stage or self.stages[-1]) == PIXEL:
-            return (Player("g", (self.generator,), self.pixel_loss, self.paper_optimizer, ("l1",)),)
+            return (Player("g", (self.generator,), self.pixel_loss, partial(keras.optimizers.Adam, 1e-4), ("l1",)),)
         weights = {"adversarial": self.adversarial}
         return (
             Player("d", (self.discriminator,), self.discriminator_loss, self.paper_optimizer),
@@ -109,8 +111,8 @@ class SRGAN(GenerativeModel):
 
     @staticmethod
     def paper_optimizer() -> keras.optimizers.Optimizer:
-        """Returns the optimizer of a player for whom `compile` was given none."""
-        return keras.optimizers.Adam(1e-4)
+        """Returns the optimizer of a player of the second stage for whom `compile` was given none."""
+        return keras.optimizers.Adam(1e-4, beta_1=0.5)
 
     def upscaled(self, source: tf.Tensor, training: bool) -> tf.Tensor:
         """Returns images (B, H, W, C) of any height and width made larger, (B, scale H, scale W, C)."""
