@@ -1,3 +1,4 @@
+import gc
 import os
 import signal
 
@@ -6,6 +7,9 @@ if "PYTEST_XDIST_WORKER" in os.environ:  # as many processes as cores: one threa
     os.environ.setdefault("TF_NUM_INTRAOP_THREADS", "1")
 
 import pytest
+
+# Traced functions are heaps of long-lived objects, in which each collection of Python's default looks for little.
+gc.set_threshold(200_000, 20, 50)
 
 
 def pytest_addoption(parser):

@@ -68,7 +68,7 @@ def suite(tmp_path):
     return run
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("workers", [pytest.param("0", marks=pytest.mark.slow), "2"])
 def test_contract_and_laws_of_a_model_are_one_sum_without_what_is_slow(suite, workers):
     done, sums = suite("-n", workers, "--model-seconds", "60")
     assert done.returncode == 0 and "FAILED" not in done.stdout, done.stdout
@@ -76,7 +76,7 @@ def test_contract_and_laws_of_a_model_are_one_sum_without_what_is_slow(suite, wo
     assert "tests/models/f/test_a.py::test_law" in done.stdout.partition("ten longest")[2]
 
 
-@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize("workers", ["0", pytest.param("2", marks=pytest.mark.slow)])
 def test_one_model_too_long_fails_the_suite(suite, workers):
     done, _ = suite("-n", workers, "--model-seconds", "0.75")
     assert done.returncode == 1 and "6 passed" in done.stdout, done.stdout

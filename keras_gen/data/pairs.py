@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_gen.data import digits, folder, npz, resize, splits, store
+from keras_gen.data import digits, folder, npz, resize, splits, store, tfds
 from keras_gen.data.arrays import Array, readable
 from keras_gen.data.examples import Examples, Unpaired
 from keras_gen.data.messages import canonical, plain
@@ -46,7 +46,7 @@ def examples(
 
     Args:
         name_or_path: of a folder, or an `.npz` file; or `"digits"`: scikit-learn's after their edges, or unpaired
-            beside others, inverted.
+            beside others, inverted; or, unpaired, a set of tensorflow-datasets, such as `"cycle_gan/horse2zebra"`.
         split: `"train"`, `"validation"`, `"test"` or `"all"`.
         kind: `"pairs"` or `"unpaired"`.
         image_size: as for `keras_gen.data.load`.
@@ -70,19 +70,22 @@ def examples(
             raise UsageError(f"{digits.NAME} are 8x8 pixels without files: leave out --jitter, --arrays and --range")
         return _digits(split, kind, size, channels)
     path = Path(name_or_path).expanduser()
-    if not path.exists():
+    named = isinstance(name_or_path, str) and not path.exists() and tfds.knows(name_or_path)
+    if not named and not path.exists():
         raise sets.missing(path)
     crop = size if jitter else None
     if jitter:
         size = None if size is None else tuple(round(side * JITTER) for side in size)
     how = resize.Reading(range, skip_damaged)
-    one = _arrays if path.is_file() else _folders
-    found = one(path, split, kind, size, channels, how, dict(arrays or {}))
+    prepared = named or (path / "dataset_info.json").is_file()
+    one = _prepared if prepared else _arrays if path.is_file() else _folders
+    found = one(name_or_path if named else path, split, kind, size, channels, how, dict(arrays or {}))
     _check_alike(found, path)
     if jitter and crop is None:  # of images as they are, a window as much smaller
         crop = tuple(round(side / JITTER) for side in found["target"].shape[1:3])
     make = Examples if kind == "pairs" else Unpaired
-    return make(found, (), path.resolve().name, store.digest({**found, "crop": np.array(crop or ())}), crop)
+    name = name_or_path if named else path.resolve().name
+    return make(found, (), name, store.digest({**found, "crop": np.array(crop or ())}), crop)
 
 
 def _check_alike(found, path):
@@ -135,6 +138,26 @@ def _folders(path, split, kind, size, channels, how, arrays):
         for side in SIDES:
             found[side].append(held[side])
     return _part({side: np.concatenate(values) for side, values in found.items()}, part.held, kind, path)
+
+
+def _prepared(name, split, kind, size, channels, how, arrays):
+    """Reads a set of tensorflow-datasets whose splits are the sides, such as `cycle_gan/horse2zebra`."""
+    told = plain(str(name), 60)
+    if kind == "pairs":
+        raise UsageError(f"{told} is a prepared set, whose images no names join; expected {LAYOUTS[kind]}")
+    if arrays or how.range or how.skip_damaged:
+        raise UsageError(f"{told} is a prepared set: leave out --arrays, --range and --skip-damaged")
+    held = tfds.stored(name)
+    sides = _sides(held)
+    if not sides or any(set(both) != set(SIDES) for both in sides.values()):
+        raise UsageError(f"{told} holds splits {plain(', '.join(held), 60)}; expected trainA and trainB")
+    part = splits.part(split, sides, told)
+    read = tfds.source_in if isinstance(name, Path) else tfds.source
+    found = {
+        side: [store.gather(read(name, sides[one][side], size, channels)).arrays["image"] for one in part.stored]
+        for side in SIDES
+    }
+    return _part({side: np.concatenate(values) for side, values in found.items()}, part.held, kind, told)
 
 
 def _sides(names):

@@ -54,11 +54,19 @@ def source(name: str, split: str, size: tuple[int, int] | None, channels: int | 
 def source_in(path: Path, split: str, size: tuple[int, int] | None, channels: int | None) -> resize.Source:
     """Opens a prepared set by the folder of its version (`mnist/3.0.1`)."""
     tfds = _library(str(path))
-    try:
-        builder = tfds.builder_from_directory(path)
-    except Exception as error:  # whatever its parsers meet
-        raise DamagedError(f"cannot read {shown(path)}: {plain(error, 60)}; prepare it again") from error
-    return _source(tfds, builder, split, size, channels)
+    return _source(tfds, _builder_in(tfds, path), split, size, channels)
+
+
+def stored(name_or_path: str | Path) -> tuple[str, ...]:
+    """Returns the names of a set's splits; a name that is not on disk is downloaded, a path is a version's folder.
+
+    Raises:
+        UsageError: the download failed.
+        DamagedError: the files on disk cannot be read.
+    """
+    tfds = _library(str(name_or_path))
+    builder = _builder_in(tfds, name_or_path) if isinstance(name_or_path, Path) else _builder(tfds, name_or_path)
+    return tuple(builder.info.splits)
 
 
 def holds_text(name: str) -> bool:
@@ -115,6 +123,13 @@ def _builder(tfds, name):
             f"cannot read {brief(name, 40)} in {shown(data_dir(), 60)}: {plain(error, 40)}; remove it and try again"
         ) from error
     return builder
+
+
+def _builder_in(tfds, path):
+    try:
+        return tfds.builder_from_directory(path)
+    except Exception as error:  # whatever its parsers meet
+        raise DamagedError(f"cannot read {shown(path)}: {plain(error, 60)}; prepare it again") from error
 
 
 def _library(name):

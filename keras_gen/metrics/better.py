@@ -51,10 +51,13 @@ OF_MODELS: dict[str, str | None] = {
     "robust_accuracy_search": "higher",
     "translated_l1": "lower",
     "translated_psnr": "higher",
+    "translated_fd": "lower",
     "l1_of_own": "lower",
     "median_l1": None,  # baselines: the median training target, and the source as it is
     "median_psnr": None,
+    "median_fd": None,
     "source_l1": None,
+    "source_fd": None,
     "cycle_a": "lower",
     "cycle_b": "lower",
     "changed_a": None,
@@ -67,6 +70,15 @@ OF_MODELS: dict[str, str | None] = {
         f"{kind}_{name}": None
         for kind in ("nearest", "bicubic", "lanczos")
         for name in ("psnr", "l1", "octave", "distance")
+    },
+    "kinds_accuracy": None,  # of the classifier that is asked about translations, and two baselines
+    **{f"looks_{kind}": "higher" for kind in "ab"},
+    **{f"fd_{kind}": "lower" for kind in "ab"},
+    **{
+        f"{baseline}_{name}_{kind}": None
+        for baseline in ("source", "recolored")
+        for name in ("looks", "fd")
+        for kind in "ab"
     },
     "nats_per_token": "lower",
     "nats_per_character": "lower",

@@ -5,25 +5,31 @@ from typing import Any
 
 import numpy as np
 
-from keras_gen.images import from_uint8
+from keras_gen.data.examples import Examples
+from keras_gen.images import from_uint8, to_uint8
+from keras_gen.metrics.distance import frechet_distance
+from keras_gen.metrics.judge import Judge, NeighborJudge
 from keras_gen.metrics.samples import psnr
 
 TRANSLATED = 1000  # test images at most
+JUDGED = 256  # training images of each kind, at least, of which a classifier learns to tell the kinds apart
 
 
-def of_pairs(translate: Callable[[np.ndarray], np.ndarray], train: Any, test: Any) -> dict[str, float]:
+def of_pairs(translate: Callable[[np.ndarray], np.ndarray], train: Any, test: Any, seed: int = 0) -> dict[str, float]:
     """Returns the distances of translated test images from their targets.
 
     Args:
         translate: sources (n, H, W, C), float32 in [-1, 1], to images.
         train: examples with `source` and `target`.
         test: the same, of which the first 1,000 are measured.
+        seed: of the principal components.
 
     Returns:
-        `translated_l1` (mean absolute difference in [-1, 1]) and `translated_psnr` (decibels, the mean over images);
-        `l1_of_own`, that difference over the one from the next image's target: 1 where the source is not looked at; and
-        of the same images the baselines `median_l1` and `median_psnr`, of the median of all training targets, and, of
-        as many channels, `source_l1`, of the source itself.
+        `translated_l1` (mean absolute difference in [-1, 1]), `translated_psnr` (decibels, the mean over images), and
+        `translated_fd`, the Frechet distance to the test targets on whitened principal components of the training
+        targets' pixels; `l1_of_own`, that difference over the one from the next image's target: 1 where the source is
+        not looked at; and of the same images the baselines `median_l1`, `median_psnr` and `median_fd`, of the median of
+        all training targets, and, of as many channels, `source_l1` and `source_fd`, of the source itself.
     """
     source, target = (from_uint8(test.arrays[name][:TRANSLATED]) for name in ("source", "target"))
     made = translate(source)
@@ -36,30 +42,80 @@ def of_pairs(translate: Callable[[np.ndarray], np.ndarray], train: Any, test: An
         "median_l1": _distance(median, target),
         "median_psnr": float(psnr(median, target).mean()),
     }
-    found |= {"l1_of_own": own / others} if len(target) > 1 and others > 0 else {}
-    return found | ({"source_l1": _distance(source, target)} if source.shape == target.shape else {})
+    shown = {"translated": made, "median": median}
+    if source.shape == target.shape:
+        found["source_l1"], shown["source"] = _distance(source, target), source
+    if len(target) > 1:
+        found |= {"l1_of_own": own / others} if others > 0 else {}
+        pixels = Examples({"image": train.arrays["target"]}, name=train.name)
+        features = NeighborJudge.train(pixels, pixels, seed).features
+        real = features(target)
+        found |= {f"{name}_fd": frechet_distance(real, features(images)) for name, images in shown.items()}
+    return found
 
 
 def _distance(images, others):
     return float(np.abs(images - others).mean(dtype=np.float64))
 
 
-def of_cycles(translate: Callable[..., np.ndarray], test: Any) -> dict[str, float]:
-    """Returns what a translation there and back loses of test images.
+def of_cycles(translate: Callable[..., np.ndarray], train: Any, test: Any, seed: int = 0) -> dict[str, float]:
+    """Returns what a translation there and back loses of test images, and what it makes of them.
 
     Args:
         translate: images (n, H, W, C), float32 in [-1, 1], and `to="a"` or `"b"`, to images.
-        test: examples with `source` (a) and `target` (b), of which the first 1,000 are measured.
+        train: examples with `source` (a) and `target` (b).
+        test: the same, of which the first 1,000 are measured.
+        seed: of the classifier.
 
     Returns:
         Mean absolute differences in [-1, 1]: `cycle_a` and `cycle_b`, of images and their return; `changed_a` and
-        `changed_b`, of images and their translation, where both kinds have as many channels.
+        `changed_b`, of images and their translation, where both kinds have as many channels. There, of at least 256
+        training images of each kind, a classifier that tells the kinds apart is asked, too: `kinds_accuracy`, its share
+        of right answers on test images; `looks_a` and `looks_b`, the share of translations to this kind that it takes
+        for it; `fd_a` and `fd_b`, the Frechet distance of translations to test images of this kind, on its features;
+        and of two baselines the same with `source_` (images as they are) and `recolored_` (with each channel's
+        distribution made that of the other kind's training images).
     """
-    found = {}
+    found, made = {}, {}
     for kind, other, name in (("a", "b", "source"), ("b", "a", "target")):
         images = from_uint8(test.arrays[name][:TRANSLATED])
-        made = translate(images, to=other)
-        found[f"cycle_{kind}"] = _distance(translate(made, to=kind), images)
-        if made.shape == images.shape:
-            found[f"changed_{kind}"] = _distance(made, images)
+        made[other] = translate(images, to=other)
+        found[f"cycle_{kind}"] = _distance(translate(made[other], to=kind), images)
+        if made[other].shape == images.shape:
+            found[f"changed_{kind}"] = _distance(made[other], images)
+    alike = len({train.arrays[name].shape[1:] for name in ("source", "target")}) == 1
+    enough = min(len(train.arrays[name]) for name in ("source", "target")) >= JUDGED
+    return found | (_of_kinds(made, train, test, seed) if alike and enough else {})
+
+
+def _of_kinds(made, train, test, seed):
+    """Returns what a classifier of both kinds sees in translations, and in the baselines."""
+    judge = Judge.for_data(_labelled(train), _labelled(test), seed)
+    found = {"kinds_accuracy": judge.accuracy}
+    for kind, label, name, other in (("a", 0, "source", "target"), ("b", 1, "target", "source")):
+        real = judge.features(test.arrays[name][:TRANSLATED])
+        images = test.arrays[other][:TRANSLATED]
+        recolored = _recolored(images, train.arrays[other], train.arrays[name])
+        for prefix, shown in (("", to_uint8(made[kind])), ("source_", images), ("recolored_", recolored)):
+            features, labels = judge(shown)
+            found[f"{prefix}looks_{kind}"] = float((labels == label).mean())
+            if min(len(real), len(features)) > 1:
+                found[f"{prefix}fd_{kind}"] = frechet_distance(real, features)
     return found
+
+
+def _labelled(part):
+    """Returns the images of both kinds, labelled by their kind."""
+    sides = [part.arrays[name] for name in ("source", "target")]
+    labels = np.repeat(np.int32([0, 1]), [len(side) for side in sides])
+    return Examples({"image": np.concatenate(sides), "label": labels}, ("a", "b"), part.name)
+
+
+def _recolored(images, own, others):
+    """Returns uint8 images, each channel mapped so that the distribution of `own` becomes that of `others`."""
+    made = np.empty_like(images)
+    for channel in range(images.shape[-1]):
+        here, there = (np.bincount(part[..., channel].ravel(), minlength=256).cumsum() for part in (own, others))
+        table = np.searchsorted(there / there[-1], here / here[-1])
+        made[..., channel] = table.clip(0, 255).astype(np.uint8)[images[..., channel]]
+    return made

@@ -107,7 +107,7 @@ def test_the_name_of_a_run_comes_first_everywhere(two, capsys):
         pytest.param(
             ["keras_gen", "--debug", "export", "gan", "--format", "tflite"], {"tflite"}, marks=pytest.mark.slow
         ),
-        (["export.onnx", "gan"], {"onnx"}),
+        pytest.param(["export.onnx", "gan"], {"onnx"}, marks=pytest.mark.slow),
     ],
 )
 def test_one_command_makes_both_formats_with_one_report(two, command, made):

@@ -99,6 +99,7 @@ def test_mixed_float16_trains_every_player_and_exports_in_float32(row, tmp_path)
     _check_precision(row, "mixed_float16", tmp_path)
 
 
+@pytest.mark.slow  # as float16, but that no loss is scaled
 @one_a_family(
     keras_gen.names(), autoencoders="vq_vae", autoregressive="pixel_cnn", adversarial="sngan", translation="pix2pix"
 )

@@ -5,7 +5,7 @@ import pytest
 from sources import draw, refused, rng_images
 from tiny import SHARED
 
-from keras_gen.data import download, examples
+from keras_gen.data import download, examples, pairs
 from keras_gen.errors import DamagedError, UsageError
 
 # --- tensorflow-datasets ----------------------------------------------------------------------------------------------
@@ -61,6 +61,37 @@ def test_a_name_is_found_on_disk(prepared, monkeypatch, name):
     np.testing.assert_array_equal(test.arrays["image"], image[250:])
     assert train.classes == tuple("0123456789") and train.name == "mnist:3.0.1"
     assert examples(name, "validation").digest == test.digest
+
+
+def test_two_unpaired_sets_are_the_splits_of_one(tmp_path, monkeypatch):
+    """As the library stores `cycle_gan/horse2zebra`: trainA, trainB, testA and testB."""
+    import tensorflow_datasets as library
+
+    def rows(*values):
+        return (
+            (index, {"image": np.full((8, 8, 3), value, np.uint8), "label": 0}) for index, value in enumerate(values)
+        )
+
+    features = library.features.FeaturesDict(
+        {"image": library.features.Image(shape=(8, 8, 3)), "label": library.features.ClassLabel(names=["A", "B"])}
+    )
+    parts = {"trainA": rows(1, 2, 3), "trainB": rows(11, 12), "testA": rows(4), "testB": rows(13)}
+    keep = {"data_dir": tmp_path, "disable_shuffling": True}
+    library.dataset_builders.store_as_tfds_dataset("apples", "1.0.0", features, parts, **keep)
+    monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
+    for name in ("apples", tmp_path / "apples" / "1.0.0"):
+        train, test = (pairs(name, split, kind="unpaired") for split in ("train", "test"))
+        assert [array[:, 0, 0, 0].tolist() for array in train.arrays.values()] == [[1, 2, 3], [11, 12]]
+        assert [array[:, 0, 0, 0].tolist() for array in test.arrays.values()] == [[4], [13]]
+    with pytest.raises(UsageError, match="apples is a prepared set, whose images no names join; expected train/"):
+        pairs("apples")
+    monkeypatch.undo()
+
+
+def test_a_set_of_other_splits_is_no_two_sets(prepared, monkeypatch):
+    monkeypatch.setenv("TFDS_DATA_DIR", str(prepared[0]))
+    with pytest.raises(UsageError, match="mnist holds splits train, test; expected trainA and trainB"):
+        pairs("mnist", kind="unpaired")
 
 
 def test_splits_of_tensorflow_datasets(prepared, monkeypatch):

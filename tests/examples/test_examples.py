@@ -42,6 +42,7 @@ def test_quickstart_leaves_a_run_both_formats_and_a_grid(quickstart):
         assert picture.mode == "L" and min(picture.size) >= 512 and len(picture.getcolors()) > 2
 
 
+@pytest.mark.slow
 def test_quickstart_again_has_nothing_to_train(quickstart):
     folder, _ = quickstart
     out = example("quickstart.py", "--steps", 3, cwd=folder)

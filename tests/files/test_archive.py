@@ -20,6 +20,7 @@ def save(model, path):
     model.save(path)
 
 
+@pytest.mark.slow  # the contract loads a file of each, as small and compiled
 @pytest.mark.parametrize("name", keras_gen.names())
 @pytest.mark.parametrize("compiled", [True, False], ids=["compiled", "not compiled"])
 def test_every_model_passes_and_loads(tmp_path, name, compiled):

@@ -76,6 +76,10 @@ def test_bits_of_a_gaussian_decoder_are_of_gray_levels_and_without_levels_there_
     model.pixel_levels = lambda: None
     found = evaluate(model, *digits)
     assert "nll" in found.metrics and "bits_per_dimension" not in found.metrics and "levels" not in found.protocol
+
+
+@pytest.mark.slow
+def test_bits_of_a_model_of_levels_are_of_its_levels(digits):
     found = evaluate(make("pixel_cnn", image_shape=(8, 8, 1), levels=16, likelihood="mixture"), *digits)
     assert found.metrics["bits_per_dimension"] == pytest.approx(found.metrics["nll"] / 64 / np.log(2))
     assert found.protocol["levels"] == 16

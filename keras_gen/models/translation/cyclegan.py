@@ -180,8 +180,8 @@ class CycleGAN(GenerativeModel):
         return {way: make(way) for way in channels}
 
     def measures(self, train: Any, test: Any, seed: int = 0) -> dict[str, float]:
-        """Returns how much of a test image is lost there and back, and of one that is of the right kind already."""
-        return of_cycles(partial(self.translate, seed=seed), test)
+        """Returns how much of a test image is lost there and back, and what a classifier of both kinds sees."""
+        return of_cycles(partial(self.translate, seed=seed), train, test, seed)
 
 
 def _apart(images, others):

@@ -142,4 +142,4 @@ class Pix2Pix(GenerativeModel):
 
     def measures(self, train: Any, test: Any, seed: int = 0) -> dict[str, float]:
         """Returns how far translations of test images are from their targets, beside baselines."""
-        return of_pairs(partial(self.translate, seed=seed), train, test)
+        return of_pairs(partial(self.translate, seed=seed), train, test, seed)

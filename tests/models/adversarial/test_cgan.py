@@ -27,9 +27,9 @@ ROWS = {
 
 OPTIONS = [
     {"architecture": "mlp", "norm": "none"},
-    {"architecture": "conv", "norm": "none"},
-    {"architecture": "conv", "norm": "conditional_batch"},
-    {"architecture": "conv", "norm": "none", "projection": True},
+    pytest.param({"architecture": "conv", "norm": "none"}, marks=pytest.mark.slow),
+    pytest.param({"architecture": "conv", "norm": "conditional_batch"}, marks=pytest.mark.slow),
+    pytest.param({"architecture": "conv", "norm": "none", "projection": True}, marks=pytest.mark.slow),
     {"architecture": "resnet", "norm": "conditional_batch", "discriminator_norm": "spectral", "projection": True},
 ]
 

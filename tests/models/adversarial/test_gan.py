@@ -295,9 +295,19 @@ def accumulated(parts, rows=24, **arguments):
     return model.get_weights(), [history[name] for name in ("d_loss", "g_loss", "loss")], model
 
 
-@pytest.mark.parametrize("rows", [24, 31], ids=["equal parts", "a last batch of 7"])
-@pytest.mark.parametrize("update", ["simultaneous", "alternating"])
-@pytest.mark.parametrize("parts", [2, 3, pytest.param(5, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("parts", "update", "rows"),
+    [
+        (2, "alternating", 24),
+        (3, "simultaneous", 31),
+        *(
+            pytest.param(parts, update, rows, marks=pytest.mark.slow)
+            for parts in (2, 3, 5)
+            for update in ("simultaneous", "alternating")
+            for rows in (24, 31)  # 31: a last batch of 7
+        ),
+    ],
+)
 def test_parts_of_a_batch_train_as_the_whole(parts, update, rows):
     whole, whole_losses, _ = accumulated(1, rows, update=update)
     ours, losses, model = accumulated(parts, rows, update=update)

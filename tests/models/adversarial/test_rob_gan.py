@@ -140,7 +140,14 @@ def test_class_of_fakes_is_in_the_generators_loss_alone():
     )
 
 
-@pytest.mark.parametrize("attack, update", [("pgd", "simultaneous"), ("pgd", "alternating"), ("free", "alternating")])
+@pytest.mark.parametrize(
+    "attack, update",
+    [
+        ("pgd", "simultaneous"),
+        pytest.param("pgd", "alternating", marks=pytest.mark.slow),
+        pytest.param("free", "alternating", marks=pytest.mark.slow),
+    ],
+)
 def test_without_epsilon_it_is_bit_equal_to_the_plain_game_of_the_same_losses(attack, update):
     norms = {"norm": "conditional_batch", "discriminator_norm": "none", "dropout": 0.0, "update": update}
     robust, plain = small(epsilon=0.0, attack=attack, replays=1, **norms), small(Plain, **norms)

@@ -145,10 +145,10 @@ def test_samples_are_as_likely_step_by_step_as_at_once(levels, shape):
     "arguments",
     [
         {"image_shape": (5, 6, 1)},
-        {"image_shape": (6, 4, 1), "kernel": 5, "first": 7},
+        pytest.param({"image_shape": (6, 4, 1), "kernel": 5, "first": 7}, marks=pytest.mark.slow),
         {"image_shape": (5, 6, 1), "gated": False},
-        {"image_shape": (3, 4, 3), "levels": 5},
-        {"image_shape": (3, 4, 3), "levels": 5, "gated": False, "kernel": 1},
+        pytest.param({"image_shape": (3, 4, 3), "levels": 5}, marks=pytest.mark.slow),
+        pytest.param({"image_shape": (3, 4, 3), "levels": 5, "gated": False, "kernel": 1}, marks=pytest.mark.slow),
         {"image_shape": (3, 4, 3), "levels": 5, "skips": True},
         {"image_shape": (4, 4, 1), "num_classes": 3},
         {"image_shape": (3, 3, 3), "levels": 16, "likelihood": "mixture", "mixtures": 2},

@@ -113,7 +113,7 @@ def test_the_probabilities_of_all_images_sum_to_1(lstm, shape, levels):
 
 
 @BOTH
-@pytest.mark.parametrize(("shape", "levels"), [((5, 4, 1), 2), ((3, 3, 3), 4)])
+@pytest.mark.parametrize(("shape", "levels"), [pytest.param((5, 4, 1), 2, marks=pytest.mark.slow), ((3, 3, 3), 4)])
 def test_no_logit_sees_its_own_value_or_a_later_one(lstm, shape, levels):
     seen = jacobian(shaken("pixel_rnn", image_shape=shape, levels=levels, lstm=lstm, width=24))
     assert np.all(np.triu(seen) == 0)
@@ -141,12 +141,14 @@ def test_a_single_row_layer_sees_a_triangle_of_all_rows_above():
     [
         {"image_shape": (5, 6, 1)},
         {"image_shape": (5, 6, 1), "lstm": "row"},
-        {"image_shape": (4, 5, 1), "lstm": "row", "kernel": 5, "first": 5},
-        {"image_shape": (4, 3, 1), "lstm": "row", "kernel": 1, "blocks": 3},
-        {"image_shape": (3, 4, 3), "levels": 5},
+        pytest.param({"image_shape": (4, 5, 1), "lstm": "row", "kernel": 5, "first": 5}, marks=pytest.mark.slow),
+        pytest.param({"image_shape": (4, 3, 1), "lstm": "row", "kernel": 1, "blocks": 3}, marks=pytest.mark.slow),
+        pytest.param({"image_shape": (3, 4, 3), "levels": 5}, marks=pytest.mark.slow),
         {"image_shape": (3, 4, 3), "levels": 5, "lstm": "row"},
         {"image_shape": (4, 4, 1), "num_classes": 3},
-        {"image_shape": (3, 3, 3), "levels": 16, "likelihood": "mixture", "mixtures": 2},
+        pytest.param(
+            {"image_shape": (3, 3, 3), "levels": 16, "likelihood": "mixture", "mixtures": 2}, marks=pytest.mark.slow
+        ),
     ],
     ids=["diagonals", "rows", "wide rows", "narrow rows", "color", "color in rows", "labels", "mixture"],
 )
