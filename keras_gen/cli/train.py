@@ -321,8 +321,13 @@ class Training:
         name = called(path)
         where = f"step {self.keeper.steps_done}" + (f" of {self.stage}" if self.stage else "")
         print(f"finished at {where} after {self.took()}: {shown(path / 'model.keras')}")
-        given = any(signature.meta.get("given") for signature in self.model.signatures().values())
-        print(f"next: python -m keras_gen {f'translate {name} photo.jpg -o out.png' if given else f'sample {name}'}")
+        metas = [signature.meta for signature in self.model.signatures().values()]
+        words = f"sample {name}"
+        if any(meta.get("given") for meta in metas):
+            words = f"translate {name} photo.jpg -o out.png"
+        if any("scale" in meta for meta in metas):
+            words = f"upscale {name} small.png -o large.png"
+        print(f"next: python -m keras_gen {words}")
         print(f"      python -m keras_gen export {name}", flush=True)
 
     def took(self) -> str:
