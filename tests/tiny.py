@@ -8,6 +8,8 @@ import collect
 import numpy as np
 import pytest
 
+from keras_gen.signatures.law import count_of
+
 SHARED = Path(os.environ.get("KERAS_GEN_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
 
@@ -127,6 +129,9 @@ def batch_for(model, count=16):
     if "source" in model.expects():
         shapes = {name: shape[1:] for name, shape in model.expects().items()}
         return {"source": tiled(-images, shapes["source"]), "target": tiled(images, shapes["target"])}
+    if "segmentation" in model.expects():
+        image = tiled(images, model.image_shape)
+        return {"segmentation": ((image[..., 0] + 1) * 0.4999 * model.num_classes).astype(np.int32), "image": image}
     if "token" in model.expects():  # gray levels of the upper rows
         token = images.reshape(count, -1)[:, 8 : 8 + model.expects()["token"][1]]
         return {"token": (8 * token + 8).astype(np.int32), "label": labels}
@@ -140,12 +145,14 @@ def tiled(images, shape):
 
 
 def given(model, n):
-    """Returns the images, of a size of their own, that n samples are made of, where a model makes them of images."""
+    """Returns what n samples are made of, where it is given: images, of a size of their own, or maps of classes."""
     signature = next((one for one in model.signatures().values() if "sample" in one.meta), None)
     name = signature.meta.get("given") if signature else None
     if name is None:
         return {}
     shape = signature.inputs[name].shape.as_list()[1:]
+    if classes := count_of(signature.meta, name):
+        return {name: np.random.default_rng(3).integers(classes, size=(n, *shape)).astype(np.int32)}
     sides = [side or own for side, own in zip(shape, (11, 13, None), strict=True)]
     return {name: np.random.default_rng(3).uniform(-1, 1, (n, *sides)).astype(np.float32)}
 

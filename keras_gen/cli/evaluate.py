@@ -73,6 +73,7 @@ def evaluated(path: Path, data: str | None, n: int, seed: int, reading: Mapping[
         size = {"image_size": tuple(model.image_shape[:2]), "channels": model.image_shape[-1]}
         if "source" in model.expects() and model.source_channels != model.image_shape[-1]:
             size["channels"] = None  # those of each side
+        size |= {"classes": model.class_names, "num_classes": model.num_classes}
         train, test = (images_of(model.reads, data, split, **size, **reading) for split in ("train", "test"))
     return _with_split(evaluate(model, train, test, n, seed), path.parent, data, train.digest, test.digest)
 

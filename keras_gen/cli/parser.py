@@ -151,10 +151,12 @@ def _sample(command) -> None:
 def _translate(command) -> None:
     add = command.add_argument
     add("source", metavar="RUN", help="a run in saved_models, its folder, or a .keras, .onnx or .tflite file")
-    add("image", metavar="IMAGE", help="a picture, or a folder of them")
+    add("image", metavar="IMAGE", help="a picture or a map of classes, or a folder of them")
     add("-o", "--output", required=True, metavar="PATH", help="x.png, or a folder, where they keep their names")
     add("--to", choices=("a", "b"), metavar="a|b", help="which way, of a model that knows both (default: b)")
     add("--seed", type=_seed, default=0, metavar="N", help="of what else is drawn (default: 0)")
+    style = "a picture whose style is taken, by a model of label maps with style=True (default: drawn by the seed)"
+    add("--style", metavar="IMAGE", help=style)
     add("--longest", type=_count, metavar="N", help="shrink pictures to this longest side first")
 
 
@@ -232,7 +234,8 @@ def _reading(add, default="") -> None:
     """Adds what is said of the values and the files of data."""
     stored = f"of the stored values, which become black and white, such as 0,16{default or ' (default: by their type)'}"
     add("--range", type=_range, metavar="LOW,HIGH", help=stored)
-    named = "of an .npz, which arrays a model translates, such as source=edges,target=photo"
+    named = "of an .npz, which arrays a model translates, such as source=edges,target=photo, or "
+    named += "segmentation=map,image=photo"
     add("--arrays", type=_arrays, metavar="S=NAME,T=NAME", help=named + default)
     damaged = "leave damaged images of a folder or zip out, and say which"
     add("--skip-damaged", action="store_true", default=None, help=damaged + default)
@@ -277,7 +280,8 @@ def _reach(text: str) -> float:
 def _arrays(text: str) -> dict[str, str]:
     pairs = [part.partition("=") for part in text.split(",")]
     fine = [name.strip() for name, _, value in pairs if value.strip()]
-    _expect(sorted(fine) == ["source", "target"], text, "names of two arrays, such as source=edges,target=photo")
+    known = sorted(fine) in (["source", "target"], ["image", "segmentation"])
+    _expect(known, text, "names of two arrays, such as source=edges,target=photo, or segmentation=map,image=photo")
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 

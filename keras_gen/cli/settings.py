@@ -5,14 +5,14 @@ import copy
 import functools
 import inspect
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import keras
 
 from keras_gen import registry
 from keras_gen.cli import given
-from keras_gen.data import Examples, examples, pairs, texts
+from keras_gen.data import Examples, examples, label_maps, pairs, texts
 from keras_gen.errors import UsageError, near_misses
 from keras_gen.files import archive
 from keras_gen.files.runs import find_model
@@ -58,7 +58,8 @@ def job(options: argparse.Namespace) -> Job:
     of, known = _known_classes(options, chosen)
     data = data.labelled_as(known, of)
     validation = validation.labelled_as(known, of) if validation is not None else None
-    arguments = {**chosen, **_of_text(data)} if data.tokenizer else {**_of_data(cls, data), **chosen}
+    follows = {name: value for name, value in data.follows().items() if name in constructor_arguments(cls)}
+    arguments = {**chosen, **follows} if data.tokenizer else {**follows, **chosen}
     if arguments.get("num_classes") != len(data.classes) and "class_names" not in chosen:
         arguments.pop("class_names", None)  # another number of classes was asked for
     batch_size = options.batch_size or min(usual["batch_size"], len(data))
@@ -81,20 +82,35 @@ def job(options: argparse.Namespace) -> Job:
 
 
 def _image_reader(cls, options):
-    """Returns the function of a split, and of settings that do not matter here, to images."""
+    """Returns the function of a split, and of settings that only matter for classes in maps, to images."""
     size = {"image_size": options.image_size, "channels": options.channels, **given.reading(vars(options))}
-    return lambda split, settings: images_of(cls.reads, options.data, split, train=True, **size)
+
+    def read(split, settings):
+        known = {"classes": settings.get("class_names") or (), "num_classes": settings.get("num_classes")}
+        return images_of(cls.reads, options.data, split, train=True, **size, **known)
+
+    return read
 
 
-def images_of(reads: str, data: str, split: str, train: bool = False, **how: Any) -> Examples:
+def images_of(
+    reads: str,
+    data: str,
+    split: str,
+    train: bool = False,
+    classes: Sequence[str] = (),
+    num_classes: int | None = None,
+    **how: Any,
+) -> Examples:
     """Reads one split of the images that a model's class reads.
 
     Args:
-        reads: of the class: `"images"`, `"pairs"` or `"unpaired"`.
+        reads: of the class: `"images"`, `"pairs"`, `"unpaired"` or `"labels"`.
         data: name or path.
         split: of the data.
         train: whether they are to be trained on: only then windows of images are served in their place.
-        **how: of `keras_gen.data.examples` or `keras_gen.data.pairs`.
+        classes: names of a model's classes, which maps are read by.
+        num_classes: how many there are to be in maps.
+        **how: of `keras_gen.data.examples`, `keras_gen.data.pairs` or `keras_gen.data.label_maps`.
 
     Raises:
         UsageError: what is said of pairs, and the class reads others.
@@ -102,11 +118,14 @@ def images_of(reads: str, data: str, split: str, train: bool = False, **how: Any
     jitter, arrays = how.pop("jitter", None), how.pop("arrays", None)
     if reads == "images":
         if arrays:
-            raise UsageError("--arrays names sources and targets, and this model reads images; leave it out")
+            raise UsageError("--arrays is of models that make images of images, and this reads images; leave it out")
         if jitter:
             raise UsageError("--jitter is of models that translate; here give --set augment=... to a GAN")
         return examples(data, split, **how)
-    return pairs(data, split, kind=reads, arrays=arrays, jitter=bool(jitter) and train and split != "test", **how)
+    how |= {"arrays": arrays, "jitter": bool(jitter) and train and split != "test"}
+    if reads == "labels":
+        return label_maps(data, split, classes=classes, num_classes=num_classes, **how)
+    return pairs(data, split, kind=reads, **how)
 
 
 def _text_reader(cls, options):
@@ -134,25 +153,6 @@ def _text_reader(cls, options):
         return texts.windows(options.data, split, cls.row(setting("context")), one)
 
     return read
-
-
-def _of_text(data):
-    """Returns the constructor arguments that follow from text; the tokenizer is in the file."""
-    return {"vocabulary": data.tokenizer.size, "tokenizer": data.tokenizer.state}
-
-
-def _of_data(cls, data):
-    """Returns the constructor arguments that follow from the data."""
-    shapes = data.shapes()
-    follows = {"image_shape": list(shapes.get("image", shapes.get("target"))[1:])}
-    if "source" in shapes:
-        follows["source_channels"] = shapes["source"][-1]
-    if data.classes:
-        follows["num_classes"] = len(data.classes)
-    known = constructor_arguments(cls)
-    if "num_classes" in known and data.classes:
-        follows["class_names"] = list(data.classes)
-    return {name: value for name, value in follows.items() if name in known}
 
 
 def _configuration(cls, arguments):

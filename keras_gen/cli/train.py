@@ -200,6 +200,7 @@ class Training:
         sides = "x".join(map(str, shapes[kind][1:]))
         what = {"image": f"images {sides}", "token": f"rows of {sides} tokens"}
         both = "pairs of images" if job.cls.reads == "pairs" else "images of each kind, at most,"
+        what |= {"image": f"images {sides} with maps of classes"} if "segmentation" in shapes else {}
         parts = [
             f"{len(job.examples)} {what.get(kind, f'{both} {sides}')}",
             f"batch {self.rows}",
@@ -323,8 +324,8 @@ class Training:
         print(f"finished at {where} after {self.took()}: {shown(path / 'model.keras')}")
         metas = [signature.meta for signature in self.model.signatures().values()]
         words = f"sample {name}"
-        if any(meta.get("given") for meta in metas):
-            words = f"translate {name} photo.jpg -o out.png"
+        if given := next((meta["given"] for meta in metas if meta.get("given")), None):
+            words = f"translate {name} {'map.png' if given == 'segmentation' else 'photo.jpg'} -o out.png"
         if any("scale" in meta for meta in metas):
             words = f"upscale {name} small.png -o large.png"
         print(f"next: python -m keras_gen {words}")

@@ -1,8 +1,8 @@
-"""`translate`: images made of images, by a run, a `.keras`, an `.onnx` or a `.tflite` file, without any data set."""
+"""`translate`: images made of images or of maps of classes, by a run or any file of one, without any data set."""
 
 import argparse
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +11,16 @@ import numpy as np
 from keras_gen import images, terminal
 from keras_gen.cli.sample import loaded
 from keras_gen.data import formats, pictures, resize
+from keras_gen.data.legend import Legend
+from keras_gen.data.legend import read as read_map
+from keras_gen.data.messages import notice
 from keras_gen.errors import DamagedError, UsageError
 from keras_gen.files.runs import find
 from keras_gen.files.writing import shown
+from keras_gen.latent import sources
 from keras_gen.signatures import exported
+from keras_gen.signatures.classes import names_of
+from keras_gen.signatures.law import count_of
 from keras_gen.signatures.values import of_known_range
 
 NEEDED = 4000  # bytes for each pixel, of a translator of the usual width
@@ -32,12 +38,11 @@ def run(options: argparse.Namespace) -> int:
     path = find(options.source)
     names, folder = inputs(Path(options.image))
     targets = outputs(names, folder, Path(options.output))
-    translate, channels = _translator(path, options)
+    translate, reading = _translator(path, options)
     with terminal.Progress("translating", len(names)) as progress:
         for name, output in zip(names, targets, strict=True):
-            image = read(name, channels, _sides(name, options.longest))
             with of_known_range():
-                made = translate(image)
+                made = translate(reading(name))
             write(output, made, path)
             progress.add(1)
     print(f"translated by {shown(path)}: {told(targets, folder, Path(options.output))}", flush=True)
@@ -174,24 +179,70 @@ def outputs(names: list[Path], folder: bool, output: Path) -> list[Path]:
     return found
 
 
-def _translator(path: Path, options: argparse.Namespace) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
-    """Returns the function from one image to another, and the channels that it takes."""
+def _translator(path: Path, options: argparse.Namespace) -> tuple[Callable[[Any], Any], Callable[[Path], Any]]:
+    """Returns the function from one image or map to an image, and the one that reads what it takes."""
     how: dict[str, Any] = {"to": options.to, "seed": options.seed}
     if path.suffix == ".keras":
         from keras_gen.signatures.signature import translator_of
 
-        model = loaded(path, options.debug)
-        signatures = model.signatures()
+        source = loaded(path, options.debug)
+        signatures = source.signatures()
         name = translator_of({key: one.meta for key, one in signatures.items()}, options.to, shown(path))
-        channels = signatures[name].inputs[signatures[name].meta["given"]].shape[-1]
-        return lambda image: model.translate(image, **how), channels
-    with terminal.hold(options.debug):  # the TFLite runtime greets
-        file = exported.open_file(path)
-        name = file.translator(options.to)
-        ((shape, _),) = [spec for key, spec in file.inputs(name).items() if key == file.meta(name)["given"]]
+        meta = signatures[name].meta
+        shapes = {key: tuple(spec.shape) for key, spec in signatures[name].inputs.items()}
+    else:
+        with terminal.hold(options.debug):  # the TFLite runtime greets
+            source = exported.open_file(path)
+            name = source.translator(options.to)
+            meta, shapes = source.meta(name), {key: shape for key, (shape, _) in source.inputs(name).items()}
 
     def translate(image):
         with terminal.hold(options.debug):
-            return file.translate(image, **how)
+            return source.translate(image, **how)
 
-    return translate, shape[-1]
+    reading = _reading(meta, shapes[meta["given"]], options)
+    if options.style is not None:
+        how["latent"] = _style(source, path, shapes, options)
+    return translate, reading
+
+
+def _reading(meta: Mapping[str, str], shape: Sequence[int | None], options: argparse.Namespace):
+    """Returns the function of a file to what a translator takes: an image, or a map of classes."""
+    count = count_of(meta, meta["given"])
+    if not count:
+        return lambda path: read(path, shape[-1], _sides(path, options.longest))
+    size = (shape[1], shape[2])
+    if options.longest:
+        raise UsageError(f"--longest is of models of any size, and this one paints {size[0]}x{size[1]}; leave it out")
+    legend, told = Legend.of(names_of(meta, meta["given"]), count), []
+
+    def reading(path):
+        found = read_map(path, legend)
+        if found.shape != size and not told:
+            told.append(path)
+            was, now = ("x".join(map(str, sides)) for sides in (found.shape, size))
+            notice(f"{shown(path, 60)} is {was}: maps are cropped and resized to {now}, the size of this model")
+        return resize.nearest(found, size)[None]
+
+    return reading
+
+
+def _style(source: Any, path: Path, shapes: Mapping[str, Any], options: argparse.Namespace) -> np.ndarray:
+    """Returns the latent of the picture that lends its style.
+
+    Raises:
+        UsageError: the model has no encoder.
+    """
+    if "latent" not in shapes:
+        raise UsageError(f"--style is of models that paint maps of classes, and {shown(path)} is none; leave it out")
+    with terminal.hold(options.debug):
+        try:
+            encode = sources.encoder(source)
+        except UsageError:
+            way_out = "train it with --set style=True, or leave --style out"
+            if path.suffix == ".onnx":
+                way_out = "put its encode.onnx beside it, or leave --style out"
+            raise UsageError(f"{shown(path, 80)} has no encoder of styles; {way_out}") from None
+        _, *size, channels = encode.function.shapes["image"]
+        image = read(Path(options.style), channels)[0]
+        return encode(resize.fit(image[None], tuple(size), channels))

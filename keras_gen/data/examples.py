@@ -67,7 +67,7 @@ class Share(NamedTuple):
 class Examples:
     """Named arrays of one length, served in batches.
 
-    Images may be held as uint8; they are served as float32 in [-1, 1].
+    Images may be held as uint8; they are served as float32 in [-1, 1], and classes of any whole numbers as int32.
 
     Args:
         arrays: name (`image`, `label`, ...) to array; all of the same length. Memory maps are welcome.
@@ -126,6 +126,19 @@ class Examples:
         """Returns the shapes of what is served, batch first."""
         found = {name: (None, *value.shape[1:]) for name, value in self.arrays.items()}
         return {name: (None, *self.crop, *shape[3:]) if self._cut(name) else shape for name, shape in found.items()}
+
+    def follows(self) -> dict[str, Any]:
+        """Returns the arguments of a model that follow from these examples, as far as they tell."""
+        shapes, found = self.shapes(), {}
+        if image := shapes.get("image", shapes.get("target")):
+            found["image_shape"] = list(image[1:])
+        if "source" in shapes:
+            found["source_channels"] = shapes["source"][-1]
+        if self.classes:
+            found |= {"num_classes": len(self.classes), "class_names": list(self.classes)}
+        if self.tokenizer:  # which is in the file
+            found |= {"vocabulary": self.tokenizer.size, "tokenizer": self.tokenizer.state}
+        return found
 
     def _count(self, sizes):
         """Returns the number of examples, by the lengths of the arrays."""
@@ -237,12 +250,16 @@ class Examples:
             if self.crop:
                 moment = None if seed is None else tf.stack([tf.cast(seed, tf.int64), step])
                 out = self._cropped(out, moment, tf.cast(begin, tf.int32), whole)
-            return {
-                name: tf.cast(value, tf.float32) / 127.5 - 1.0 if served_scaled(name, value.dtype) else value
-                for name, value in out.items()
-            }
+            return {name: _served(name, value) for name, value in out.items()}
 
         return batch
+
+
+def _served(name, value):
+    """Returns a tensor of the type that its kind is served in."""
+    if served_scaled(name, value.dtype):
+        return tf.cast(value, tf.float32) / 127.5 - 1.0
+    return tf.cast(value, tf.int32) if kind_of(name).counted and value.dtype.is_integer else value
 
 
 class Windows(Examples):

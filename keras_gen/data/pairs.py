@@ -1,7 +1,7 @@
 """Images in two parts, `source` and `target`: pairs, or two sets that no row joins."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -232,18 +232,14 @@ def _part(found, held, kind, path):
 
 def _arrays(path, split, kind, size, channels, how, arrays):
     names = npz.names(path)
-    for side, name in arrays.items():
-        if side not in SIDES:
-            raise UsageError(f"--arrays names {side!r}; {near_misses(side, SIDES)}")
-        if name not in names:
-            raise UsageError(f"{shown(path, 50)} holds no array {name!r}; {near_misses(name, names)}")
+    check_named(path, arrays, SIDES, names)
     sides = {"train": arrays} if arrays else _sides(names)
     if not sides or any(set(both) != set(SIDES) for both in sides.values()):
         raise UsageError(
             f"{shown(path, 40)} holds {plain(', '.join(names), 60)}; expected train_A and train_B (test_A, test_B), "
             "or --arrays source=NAME,target=NAME"
         )
-    rows = _rows_by_word(path, names, split) if arrays and "split" in names else None
+    rows = rows_by_word(path, names, split) if arrays and "split" in names else None
     part = splits.part(split, sides, path.name) if rows is None else splits.Part(("train",))
     found = {side: [] for side in SIDES}
     for name in part.stored:
@@ -256,8 +252,36 @@ def _arrays(path, split, kind, size, channels, how, arrays):
     return _part({side: np.concatenate(values) for side, values in found.items()}, part.held, kind, path)
 
 
-def _rows_by_word(path, names, split):
-    """Returns the rows of a split, by an array that names the split of each."""
+def check_named(path: Path, arrays: Mapping[str, str], known: Iterable[str], names: Iterable[str]) -> None:
+    """Checks what `--arrays` names.
+
+    Args:
+        path: of the file.
+        arrays: what an array is to be, to its name in the file.
+        known: what it can be.
+        names: of the arrays in the file.
+
+    Raises:
+        UsageError: it is none of those.
+    """
+    for kind, name in arrays.items():
+        if kind not in known:
+            raise UsageError(f"--arrays names {kind!r}; {near_misses(kind, known)}")
+        if name not in names:
+            raise UsageError(f"{shown(path, 50)} holds no array {name!r}; {near_misses(name, names)}")
+
+
+def rows_by_word(path: Path, names: Iterable[str], split: str) -> np.ndarray:
+    """Returns the rows of a split, bool (n,), by an array `split` that names the split of each.
+
+    Args:
+        path: of the file.
+        names: of its arrays.
+        split: that is wanted, or `"all"`.
+
+    Raises:
+        UsageError: no row is of that split.
+    """
     with readable(path, "split"):
         words = Array(path, "split").whole()
     known = {canonical(str(word)) for word in np.unique(words)}

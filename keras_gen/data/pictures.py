@@ -1,6 +1,6 @@
 """One picture from its file: its size and whether it is colored, or its pixels."""
 
-from typing import BinaryIO, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -21,7 +21,7 @@ class Picture(NamedTuple):
 
 def header(file: BinaryIO) -> tuple[tuple[int, int], bool]:
     """Returns the (height, width) that decoding gives, and whether a picture is colored."""
-    with _opened(file) as image:
+    with opened(file) as image:
         color = _colored(image)
         width, height = image.size[::-1] if formats.orientation(image, file) in _TURNED else image.size
         return (height, width), color
@@ -41,10 +41,10 @@ def decode(file: BinaryIO, range_: tuple[float, float] | None, alpha: bool = Fal
     """
     from PIL import Image, ImageOps
 
-    with _opened(file) as opened:
-        if deep.is_deep(opened):
-            return _of_units(*deep.decode(opened, file, _opened, ImageOps.exif_transpose), range_, alpha)
-        image = ImageOps.exif_transpose(opened)
+    with opened(file) as stored:
+        if deep.is_deep(stored):
+            return _of_units(*deep.decode(stored, file, opened, ImageOps.exif_transpose), range_, alpha)
+        image = ImageOps.exif_transpose(stored)
         if image.mode in ("F", "I") or image.mode.startswith("I;16"):
             return _deep(image, range_, alpha)
         color, clear = _colored(image), False
@@ -109,7 +109,7 @@ def _eight_bits(values, range_):
     return np.floor((values.astype(np.float64) - low) * 255 / (high - low) + 0.5).astype(np.uint8)
 
 
-def _opened(file):
+def opened(file: BinaryIO) -> Any:
     """Opens a picture of one of our formats; of a file by its path, Pillow turns a plain TIFF twice."""
     from PIL import Image
 

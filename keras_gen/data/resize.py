@@ -119,6 +119,25 @@ def fit(images: np.ndarray, size: tuple[int, int] | None, channels: int | None) 
     return images
 
 
+def nearest(values: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Gives classes (height, width) another size: cut out as `fit` does of images, and no class between two others."""
+    scale, (left, top, *_) = _window(values.shape, size)
+    rows, columns = (
+        np.minimum((first + (np.arange(count) + 0.5) * scale).astype(int), side - 1)
+        for first, count, side in zip((top, left), size, values.shape, strict=True)
+    )
+    return values[rows[:, None], columns]
+
+
+def _window(shape, size):
+    """Returns how many pixels become one, and the box of the middle with the aspect ratio asked for."""
+    height, width = shape[:2]
+    scale = min(height / size[0], width / size[1])
+    tall, wide = size[0] * scale, size[1] * scale
+    left, top = (width - wide) // 2, (height - tall) // 2
+    return scale, (left, top, min(left + wide, width), min(top + tall, height))
+
+
 def _white(images):
     return images.dtype.type(255 if images.dtype == np.uint8 else 1)
 
@@ -141,11 +160,7 @@ def _resize(image: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     """Crops the center to the aspect ratio asked for, then resamples without aliasing."""
     from PIL import Image
 
-    height, width = image.shape[:2]
-    scale = min(height / size[0], width / size[1])
-    tall, wide = size[0] * scale, size[1] * scale
-    left, top = (width - wide) // 2, (height - tall) // 2
-    box = (left, top, min(left + wide, width), min(top + tall, height))
+    scale, box = _window(image.shape, size)
     # The mean over whole pixels is exact; between pixels, Pillow's bicubic filter widens as it shrinks.
     whole = scale >= 1 and scale == int(scale)
     filter_ = Image.Resampling.BOX if whole else Image.Resampling.BICUBIC

@@ -114,6 +114,8 @@ def _way_out(name, have, want):
     if len(want) < 3:
         return "give that"
     rest, inner = have[1:], tuple(want[1:])
+    if rest == (*inner, 1):
+        return "x[..., 0]"
     if len(want) == 4 and len(have) == 4 and rest == (inner[-1], *inner[:-1]):
         return "put the channels last: np.moveaxis(x, 1, -1), or in tf.data tf.transpose(x, (0, 2, 3, 1))"
     if have == inner or rest == inner[1:] or (have and have == inner[:-1]):

@@ -12,6 +12,7 @@ import tensorflow as tf
 from keras_gen.errors import UsageError, near_misses, positive, seeded, whole
 from keras_gen.game.batch import check_labels, check_shapes
 from keras_gen.game.forms import as_array, classes, numeric, with_channel
+from keras_gen.images import colored
 from keras_gen.signatures.classes import Classes, names_of, numbered
 from keras_gen.signatures.draws import sample_inputs
 from keras_gen.signatures.law import check_classes, count_of
@@ -119,12 +120,13 @@ class Inference:
             batch: named tensors.
             seed: of whatever else is drawn.
         """
-        pairs = []
-        ways = [name for name, one in self.signatures().items() if one.meta.get("given") and "sample" in one.meta]
-        for name in ways:
-            given = batch["source" if not name.endswith("_to_a") else "target"].numpy()
-            pairs += [given, self.translate(given, to=name[-1] if "_to_" in name else None, seed=seed)]
-        return pairs + ([batch["target"].numpy()] if len(ways) == 1 and "target" in batch else [])
+        pairs, metas = [], {name: one.meta for name, one in self.signatures().items()}
+        ways = {name: meta["given"] for name, meta in metas.items() if meta.get("given") and "sample" in meta}
+        for name, key in ways.items():
+            given = batch[key if not name.endswith("_to_a") else "target"].numpy()
+            pairs += [colored(given, names_of(metas[name], key)) if count_of(metas[name], key) else given]
+            pairs += [self.translate(given, to=name[-1] if "_to_" in name else None, seed=seed)]
+        return pairs + [batch[name].numpy() for name in ("target", "image") if len(ways) == 1 and name in batch]
 
     def run(self, name: str, batch_size: int = 64, /, **inputs: Any) -> dict[str, np.ndarray]:
         """Calls one of `signatures()`, compiled, on any number of rows.

@@ -45,7 +45,7 @@ class GenerativeModel(Inference, Step, Fit, Inherited, keras.Model):
 
     density = "implicit"  # "exact" | "bound" | "implicit"
     data_names = ("image", "label")  # what plain x and y of `fit` are called
-    reads = "images"  # what the command line reads: "images", "text", "pairs" or "unpaired"
+    reads = "images"  # what the command line reads: "images", "text", "pairs", "unpaired" or "labels"
     usual_data = "digits"  # what the command line trains on when nobody says otherwise
     averaged: tuple[str, ...] = ()  # attributes that an exponential moving average follows
     update = "simultaneous"  # or "alternating"

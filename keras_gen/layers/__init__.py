@@ -14,6 +14,7 @@ from keras_gen.layers.moments import RunningMoments
 from keras_gen.layers.pool import ImagePool
 from keras_gen.layers.recurrent import DiagonalBiLSTM, RowLSTM
 from keras_gen.layers.shuffle import PixelShuffle
+from keras_gen.layers.spade import SpatiallyAdaptiveNormalization
 from keras_gen.layers.spectral import SpectralConv2D, SpectralDense
 
 __all__ = [
@@ -30,6 +31,7 @@ __all__ = [
     "ReflectionPadding2D",
     "RowLSTM",
     "RunningMoments",
+    "SpatiallyAdaptiveNormalization",
     "SpectralConv2D",
     "SpectralDense",
     "TransformerBlock",

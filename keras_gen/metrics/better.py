@@ -58,6 +58,12 @@ OF_MODELS: dict[str, str | None] = {
     "median_fd": None,
     "source_l1": None,
     "source_fd": None,
+    "class_color_l1": None,  # of label maps: each class in its median color, and the image of the nearest map
+    "class_color_psnr": None,
+    "class_color_fd": None,
+    "nearest_map_l1": None,
+    "nearest_map_psnr": None,
+    "nearest_map_fd": None,
     "cycle_a": "lower",
     "cycle_b": "lower",
     "changed_a": None,

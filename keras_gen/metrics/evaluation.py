@@ -41,6 +41,7 @@ def evaluate(model: Any, train: Examples, test: Examples, n: int = 5000, seed: i
 
     Without labels, or with one class only, there is no classifier to be a judge: the other one, likelihoods,
     reconstructions and copies need none. Of fewer than 200 test images, likelihoods and reconstructions are measured.
+    A model that makes images of images gives its own figures only.
 
     Args:
         model: a `keras_gen.GenerativeModel`.
@@ -56,7 +57,8 @@ def evaluate(model: Any, train: Examples, test: Examples, n: int = 5000, seed: i
         UsageError: too few images to measure anything, no labels where the model needs them, or images of another
             shape.
     """
-    if "image" not in test.arrays or any(one.meta.get("given") for one in model.signatures().values()):
+    of_images = any(signature.meta.get("given") for signature in model.signatures().values())
+    if "image" not in test.arrays or of_images:
         protocol = {"data": test.name, "split": "test", "n_real": len(test), "seed": seed, "judges": []}
         return Evaluation(model.measures(train, test, seed), protocol, {})
     if "label" in model.expects():

@@ -12,6 +12,8 @@ from keras_gen.metrics.judge import Judge, NeighborJudge
 from keras_gen.metrics.samples import psnr
 
 TRANSLATED = 1000  # test images at most
+REMEMBERED = 5000  # training images at most, of baselines that look at them
+EQUAL = 100.0  # decibels of images without a difference, in a mean
 JUDGED = 256  # training images of each kind, at least, of which a classifier learns to tell the kinds apart
 
 
@@ -119,3 +121,50 @@ def _recolored(images, own, others):
         table = np.searchsorted(there / there[-1], here / here[-1])
         made[..., channel] = table.clip(0, 255).astype(np.uint8)[images[..., channel]]
     return made
+
+
+def of_maps(translate: Callable[[np.ndarray], np.ndarray], train: Any, test: Any, seed: int = 0) -> dict[str, float]:
+    """Returns the distances of painted test maps from their images.
+
+    Args:
+        translate: maps of classes (n, H, W) to images (n, H, W, C), float32 in [-1, 1].
+        train: examples with `segmentation` and `image`, of which the first 5,000 serve the baselines.
+        test: the same, of which the first 1,000 are measured.
+        seed: of the principal components.
+
+    Returns:
+        As `of_pairs`, `translated_l1`, `translated_psnr`, `translated_fd` and `l1_of_own`; and the first three of
+        baselines: `median`, the median of all training images; `class_color`, each pixel in the median color of its
+        class; and `nearest_map`, the training image whose map has most pixels in common.
+    """
+    maps, real = test.arrays["segmentation"][:TRANSLATED], from_uint8(test.arrays["image"][:TRANSLATED])
+    known, images = train.arrays["segmentation"][:REMEMBERED], train.arrays["image"][:REMEMBERED]
+    made = translate(maps)
+    baselines = {
+        "median": np.broadcast_to(from_uint8(np.median(images, axis=0).astype(images.dtype)), real.shape),
+        "class_color": _class_colors(known, images, maps),
+        "nearest_map": from_uint8(images[_nearest(known, maps)]),
+    }
+    pixels, found = Examples({"image": train.arrays["image"]}, name=train.name), {}
+    features = NeighborJudge.train(pixels, pixels, seed).features
+    for name, painted in {"translated": made, **baselines}.items():
+        decibels = np.minimum(psnr(painted, real), EQUAL)
+        found |= {f"{name}_l1": _distance(painted, real), f"{name}_psnr": float(decibels.mean())}
+        if len(real) > 1:
+            found[f"{name}_fd"] = frechet_distance(features(real), features(painted))
+    others = _distance(made, np.roll(real, 1, axis=0))
+    return found | ({"l1_of_own": found["translated_l1"] / others} if len(real) > 1 and others > 0 else {})
+
+
+def _class_colors(known, images, maps):
+    """Returns maps in which each pixel has the median color of its class; of one never seen, that of all pixels."""
+    palette = np.tile(np.median(from_uint8(images), axis=(0, 1, 2)), (int(max(known.max(), maps.max())) + 1, 1))
+    for number in np.unique(known):
+        palette[number] = np.median(from_uint8(images[known == number]), axis=0)
+    return palette.astype(np.float32)[maps]
+
+
+def _nearest(known, maps):
+    """Returns which of the known maps has most pixels in common with each of others."""
+    flat = known.reshape(len(known), -1)
+    return np.array([(flat == one.reshape(-1)).sum(axis=1).argmax() for one in maps])

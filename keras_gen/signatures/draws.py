@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike
 
 from keras_gen.errors import UsageError, near_misses, positive, seeded
 from keras_gen.signatures.classes import Classes, names_of, numbered
-from keras_gen.signatures.law import Law, check_classes, law_of
+from keras_gen.signatures.law import Law, check_classes, count_of, law_of
 
 __all__ = ["Classes", "Law", "example_inputs", "sample_inputs"]
 SIDES = ((20, 21), (33, 47), (37, 32), (32, 40))  # of images of any size in examples of n rows, by n modulo 4
@@ -41,8 +41,10 @@ def sample_inputs(
         if name not in shapes:
             raise UsageError(_unused(name, value, shapes))
     rng = np.random.default_rng(seed)
-    way_out = "upscale" if "scale" in meta else "translate"
-    inputs = {name: _whole(name, given, shapes[name], way_out) for name in sorted(shapes) if law_of(meta, name) is None}
+    inputs, way_out = {}, "upscale" if "scale" in meta else "translate"
+    for name in sorted(shapes):
+        if law_of(meta, name) is None:
+            inputs[name] = _whole(name, given, shapes[name], count_of(meta, name), way_out)
     rows = {name: len(value) for name, value in inputs.items()}
     if len({*rows.values(), *([n] if n > 1 else [])}) > 1:
         raise UsageError(f"rows differ: {rows}" + (f" and n {n}" if n > 1 else "") + "; expected one number")
@@ -57,8 +59,8 @@ def sample_inputs(
     return inputs
 
 
-def _whole(name, given, shape, way_out):
-    """Returns what must be given, for no law draws it."""
+def _whole(name, given, shape, classes, way_out):
+    """Returns what must be given, for no law draws it: numbers, or so many classes."""
     if name not in given:
         size = ", ".join("any" if side is None else str(side) for side in shape)
         raise UsageError(f"{name!r} was not given, and no law draws it; give an array ({size}): {way_out}")
@@ -67,7 +69,9 @@ def _whole(name, given, shape, way_out):
     if not fits or not len(array):
         size = ", ".join("any" if side is None else str(side) for side in shape)
         raise UsageError(f"{name} has shape {array.shape}; expected ({size}), at least 1 row")
-    return array.astype(np.float32, copy=False)
+    if classes:
+        check_classes(name, array, classes)
+    return array.astype(np.int32 if classes else np.float32, copy=False)
 
 
 def _given(name, value, drawn, classes, names):
@@ -101,7 +105,7 @@ def _sized(shape, n):
 def example_inputs(
     shapes: Mapping[str, Sequence[int | None]], meta: Mapping[str, str], n: int, seed: int = 0
 ) -> dict[str, np.ndarray]:
-    """Draws inputs for any signature: from their distributions, and uniformly on [-1, 1] what has none, as images.
+    """Draws inputs for any signature: from their distributions, and what has none uniformly: on [-1, 1], or of classes.
 
     Sides that may be any are others for another n, and few numbers divide them: what a network cuts wrongly shows.
 
@@ -113,7 +117,10 @@ def example_inputs(
     """
     lawful = {name: shape for name, shape in shapes.items() if f"{name}.law" in meta}
     rng = np.random.default_rng(seed)
-    free = {
-        name: rng.uniform(-1, 1, (n, *_sized(shapes[name][1:], n))) for name in sorted(shapes) if name not in lawful
-    }
-    return {name: value.astype(np.float32) for name, value in free.items()} | sample_inputs(lawful, meta, n, seed)
+    free = {}
+    for name in sorted(shapes):
+        if name not in lawful:
+            size, count = (n, *_sized(shapes[name][1:], n)), count_of(meta, name)
+            drawn = rng.integers(count, size=size) if count else rng.uniform(-1, 1, size)
+            free[name] = drawn.astype(np.int32 if count else np.float32)
+    return free | sample_inputs(lawful, meta, n, seed)

@@ -8,8 +8,8 @@ class Kind(NamedTuple):
 
     Args:
         picture: whether it holds images: float32 in [-1, 1], held as bytes of 0 to 255 or served so.
-        counted: the model's attribute that tells how many values there are, whole numbers from 0 on; empty where any
-            number is one.
+        counted: the model's attribute that tells how many values there are, whole numbers from 0 on, held as bytes or
+            wider, and served as int32; empty where any number is one.
         least: the least number that has a meaning; without end above.
     """
 
@@ -24,6 +24,7 @@ KINDS = {
     "image": PICTURE,
     "source": PICTURE,
     "target": PICTURE,
+    "segmentation": Kind(counted="num_classes"),
     "label": Kind(counted="num_classes"),
     "token": Kind(counted="vocabulary"),
     "truncation": Kind(least=0.0),

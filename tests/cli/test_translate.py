@@ -119,3 +119,92 @@ def test_a_run_on_windows_is_evaluated_on_the_data_that_it_was_trained_on(tmp_pa
     assert main(["evaluate", "run"]) == 0
     out = capsys.readouterr().out
     assert "images 8x8x1" in out and "translated_l1" in out and "trained on" not in out
+
+
+@pytest.fixture(scope="module")
+def painter(tmp_path_factory):
+    """A folder with spade's files, hardly trained on colored maps of 8x8 pixels, and one of these maps."""
+    folder = tmp_path_factory.mktemp("painter")
+    rng = np.random.default_rng(0)
+    for inner in ("images", "labels"):
+        (folder / "data" / inner).mkdir(parents=True)
+    for index in range(6):
+        maps = COLORS[rng.integers(0, 2, (2, 2)).repeat(4, 0).repeat(4, 1)]
+        Image.fromarray(maps).save(folder / "data" / "labels" / f"{index}.png")
+        Image.fromarray(255 - maps).save(folder / "data" / "images" / f"{index}.jpg")
+    small = ["width=2", "hidden=4", "latent_dim=3", "scales=1", "style=True"]
+    small = [word for one in small for word in ("--set", one)] + ["--steps", "2", "--batch-size", "4", "--samples", "6"]
+    assert main(["train", "spade", "--data", str(folder / "data"), "--output", str(folder / "run"), *small]) == 0
+    model = keras_gen.load(folder / "run")
+    onnx.export(model, folder / "run")
+    tflite.export(model, folder / "run")
+    return folder
+
+
+COLORS = np.uint8([[0, 0, 250], [200, 10, 10]])
+
+
+def test_a_map_is_painted_by_a_run_and_all_of_its_files_by_seed_and_by_style(painter, tmp_path, capsys):
+    source = painter / "data" / "labels" / "0.png"
+    photos = [painter / "data" / "images" / f"{index}.jpg" for index in (0, 1)]
+    made = {}
+    for file in ("", "model.keras", "generate.onnx", "model.tflite"):
+        for index, more in enumerate((["--seed", "3"], ["--seed", "4"], *(["--style", photo] for photo in photos))):
+            assert translate(painter / "run" / file, source, tmp_path / "out.png", *more) == 0
+            with Image.open(tmp_path / "out.png") as picture:
+                made.setdefault(index, []).append(np.asarray(picture, int))
+    for several in made.values():
+        assert several[0].shape == (8, 8, 3) and all(np.abs(one - several[0]).max() <= 1 for one in several)
+    assert not any(np.array_equal(made[a][0], made[b][0]) for a, b in ((0, 1), (0, 2), (2, 3)))
+    folder = tmp_path / "maps"
+    folder.mkdir()
+    for name in "ab":
+        Image.open(source).resize((16, 24), Image.Resampling.NEAREST).save(folder / f"{name}.png")
+    capsys.readouterr()
+    assert translate(painter / "run" / "generate.onnx", folder, tmp_path / "made") == 0
+    told = capsys.readouterr().err
+    assert (
+        told.count("24x16: maps are cropped and resized to 8x8, the size of this model") == told.count("maps are") == 1
+    )
+    assert {Image.open(path).size for path in (tmp_path / "made").iterdir()} == {(8, 8)}
+
+
+def test_what_is_wrong_with_a_map_is_one_line(painter, run, tmp_path, capsys):
+    Image.fromarray(np.full((8, 8, 3), 7, np.uint8)).save(tmp_path / "other.png")
+    Image.new("L", (8, 8), 1).save(tmp_path / "gray.png")
+    fine = painter / "data" / "labels" / "0.png"
+    Image.open(fine).save(tmp_path / "map.jpg")
+    capsys.readouterr()
+    files = painter / "run"
+    for source, image, more, words in (
+        (files, tmp_path / "other.png", [], ["other.png", "#070707", "expected one of 2 colors such as #0000fa"]),
+        (files, tmp_path / "gray.png", [], ["gray.png", "one value a pixel; this model reads maps of colors"]),
+        (files, tmp_path / "map.jpg", [], ["map.jpg", "JPEG", "expected a PNG"]),
+        (files, fine, ["--longest", "4"], ["--longest", "this one paints 8x8"]),
+        (files, fine, ["--to", "a"], ["no way to 'a'; its ways: generate"]),
+        (run / "pix2pix" / "translate.onnx", fine, ["--style", fine], ["--style is of models that paint maps"]),
+    ):
+        assert translate(source, image, tmp_path / "x.png", *more) == 2
+        assert_one_line(capsys.readouterr().err, *words)
+    (tmp_path / "generate.onnx").write_bytes((files / "generate.onnx").read_bytes())
+    assert translate(tmp_path / "generate.onnx", fine, tmp_path / "x.png", "--style", fine) == 2
+    assert_one_line(capsys.readouterr().err, "has no encoder of styles", "put its encode.onnx beside it")
+    assert main(["sample", str(files), "-o", str(tmp_path / "grid.png")]) == 2
+    assert_one_line(capsys.readouterr().err, "'segmentation' was not given", "translate")
+    assert main(["explore", str(files), "interpolate", "-o", str(tmp_path / "walk.png")]) == 2
+    assert_one_line(capsys.readouterr().err, "segmentation")
+    assert main(["train", "spade", "--data", "digits", "--arrays", "source=a,target=b"]) == 2
+    assert_one_line(capsys.readouterr().err, "--arrays")
+
+
+def test_samples_show_map_output_and_truth_and_evaluate_its_baselines(painter, capsys):
+    with Image.open(painter / "run" / "samples.png") as picture:
+        pixels = np.asarray(picture)
+    factor = pixels.shape[1] // 28  # 3 images of 8 pixels, with lines of 2 between them
+    shown = pixels[::factor, ::factor][:8, :8]
+    assert {tuple(color) for color in shown.reshape(-1, 3).tolist()} <= {(0, 0, 250), (200, 10, 10)}
+    capsys.readouterr()
+    assert main(["evaluate", str(painter / "run")]) == 0
+    out = capsys.readouterr().out
+    for name in ("translated_l1", "median_l1", "class_color_l1", "nearest_map_psnr"):
+        assert name in out
