@@ -262,9 +262,9 @@ def rows_of(job: Job, model: Any) -> int:
 
 
 def _check_players(model, rate):
-    """Refuses rates of players that a model has in none of its stages."""
+    """Refuses rates of players that a model has in none of its stages, nor in one that a setting leaves out."""
     names = []
-    for stage in model.stages or (None,):
+    for stage in dict.fromkeys((*type(model).stages, *model.stages)) or (None,):
         model.stage = stage
         names += [player.name for player in model.players()]
     for name in rate if isinstance(rate, Mapping) else ():

@@ -221,7 +221,7 @@ class Training:
         print(f"run: {shown(self.folder.path)}", flush=True)
 
     def _in_stages(self):
-        return f" in each of {len(self.stages)} stages" if self.stage else ""
+        return f" in each of {len(self.stages)} stages" if len(self.stages) > 1 else ""
 
     def parameters(self) -> int:
         """Returns the number of weights that the players move, in all stages."""

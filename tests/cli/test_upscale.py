@@ -3,6 +3,7 @@
 import contextlib
 import io
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ from tiny import make
 
 import keras_gen
 from export import onnx, tflite
+from keras_gen.cli import settings
 from keras_gen.cli.main import main
 
 SMALL = ["--steps", "2", "--batch-size", "8", "--samples", "12", "--learning-rate", "g=0.02,d=0.01"]
@@ -104,7 +106,7 @@ def test_a_picture_too_large_for_memory_names_the_pieces_that_are_not(run, tmp_p
     picture(60, 90).save(tmp_path / "in.png")
     source = run / "srgan" / "upscale.onnx"
     capsys.readouterr()
-    monkeypatch.setattr("keras_gen.cli.upscale.free", lambda: 4 * 50 * 50 * 2500)
+    monkeypatch.setattr("keras_gen.cli.upscale.free", lambda: 4 * 50 * 50 * 1500)
     assert upscale(source, tmp_path / "in.png", tmp_path / "x.png") == 2
     error = capsys.readouterr().err
     assert_one_line(error, "60x90 pixels", "give --tile 2")
@@ -123,6 +125,16 @@ def test_training_shows_input_output_and_truth_and_names_the_command(run, tmp_pa
     assert "stage adversarial (2 of 2)" in out and "small.png -o large.png" in out
     assert main(["train", "srgan", "--output", str(tmp_path / "other"), *SMALL, "--learning-rate", "e=0.1"]) == 2
     assert_one_line(capsys.readouterr().err, "names the player 'e'")
+
+
+def test_rates_are_of_a_stage_s_own_players_and_one_that_is_left_out_has_some():
+    job = SimpleNamespace(identity={"learning_rate": {"g": 0.25, "d": 0.5}})
+    for more in ({}, {"adversarial": 0.0}):
+        model = make("srgan", compiled=False, **more)
+        for stage in model.stages:
+            settings.prepare(job, model, stage, 3)
+            assert float(model.g_optimizer.learning_rate) == 0.25
+    assert not hasattr(model, "d_optimizer")
 
 
 def test_a_run_is_measured_beside_filters(run, capsys):
