@@ -47,8 +47,10 @@ class Trace(NamedTuple):
         """Returns the sizes of a tensor, with names in place of the dynamic ones (`batch`, `time`, ...)."""
         layout = self.meta.get(f"{tensor}.layout", "")
         letters = layout if len(layout) == len(shape) else ""
+        larger = "scale" in self.meta and tensor not in self.signature.inputs  # with sides of its own
+        names = {letter: f"{tensor}_{axis}" if larger else axis for letter, axis in _AXES.items()}
         return [
-            size if size is not None else "batch" if k == 0 else _AXES.get(letters[k : k + 1], f"{tensor}_{k}")
+            size if size is not None else "batch" if k == 0 else names.get(letters[k : k + 1], f"{tensor}_{k}")
             for k, size in enumerate(shape)
         ]
 

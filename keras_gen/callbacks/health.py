@@ -83,6 +83,8 @@ class GANHealth(EverySteps):
         other = sorted(set(self.model.expects()) - {"image", *self.model.conditions()})
         if other:
             raise UsageError(f"GANHealth knows images and conditions, and {name} also takes {other[0]!r}; leave it out")
+        if any(signature.meta.get("given") for signature in self.model.signatures().values()):
+            raise UsageError(f"GANHealth looks at samples of latents, and {name} makes images of images; leave it out")
 
     def look(self, logs: Mapping[str, Any]) -> None:
         """Measures, and warns of what is new."""

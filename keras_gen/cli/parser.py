@@ -59,6 +59,7 @@ def _parser() -> tuple[argparse.ArgumentParser, dict[str, argparse.ArgumentParse
         ("train", _train, "Trains a model; the same command goes on after an interruption."),
         ("sample", _sample, "Draws samples from a trained model, without its data."),
         ("translate", _translate, "Makes images of images, such as photographs, without their data."),
+        ("upscale", _upscale, "Makes pictures larger, in pieces where they are large, without any data."),
         ("evaluate", _evaluate, "Measures a trained model on real images that it was not trained on."),
         ("benchmark", _benchmark, "Trains a model by its recipe with several seeds, and evaluates each run."),
         ("explore", _explore, "Draws pictures of a trained model's latent space."),
@@ -157,6 +158,15 @@ def _translate(command) -> None:
     style = "a picture whose style is taken, by a model of label maps with style=True (default: drawn by the seed)"
     add("--style", metavar="IMAGE", help=style)
     add("--longest", type=_count, metavar="N", help="shrink pictures to this longest side first")
+
+
+def _upscale(command) -> None:
+    add = command.add_argument
+    add("source", metavar="RUN", help="a run in saved_models, its folder, or a .keras, .onnx or .tflite file")
+    add("image", metavar="IMAGE", help="a picture, or a folder of them")
+    add("-o", "--output", required=True, metavar="PATH", help="x.png, or a folder, where they keep their names")
+    tile = "compute pieces of NxN pixels and what is around them, whose seams do not show: for large pictures"
+    add("--tile", type=_count, metavar="N", help=tile)
 
 
 def _evaluate(command) -> None:

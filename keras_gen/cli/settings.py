@@ -227,6 +227,8 @@ def prepare(job: Job, model: Any, stage: str | None, steps: int) -> None:
         UsageError: a player that the model does not have, or a rate to fall that follows a schedule already.
     """
     identity = job.identity
+    _check_players(model, identity["learning_rate"])
+    model.stage = stage  # whose players are asked for
     made = _optimizers(model, identity["learning_rate"], identity.get("optimizer"))
     if "decay_from" in identity:
         for player in model.players():
@@ -259,14 +261,22 @@ def rows_of(job: Job, model: Any) -> int:
     return job.batch_size * max(player.steps for player in model.players())
 
 
+def _check_players(model, rate):
+    """Refuses rates of players that a model has in none of its stages, nor in one that a setting leaves out."""
+    names = []
+    for stage in dict.fromkeys((*type(model).stages, *model.stages)) or (None,):
+        model.stage = stage
+        names += [player.name for player in model.players()]
+    for name in rate if isinstance(rate, Mapping) else ():
+        if name not in names:
+            raise UsageError(f"--learning-rate names the player {name!r}; {near_misses(name, filter(None, names))}")
+
+
 def _optimizers(model, rate, described):
     """Returns the players' own optimizers, or those of a recipe, where these or their learning rate are another."""
     players = model.players()
     names = [player.name for player in players]
     rates = dict.fromkeys(names, rate) if rate is not None and not isinstance(rate, Mapping) else rate or {}
-    for name in rates:
-        if name not in names:
-            raise UsageError(f"--learning-rate names the player {name!r}; {near_misses(name, filter(None, names))}")
     made = {}
     for player in players:
         if described or player.name in rates:
@@ -291,6 +301,8 @@ def initialize(model: Any, source: str) -> None:
     if type(other) is not type(model):
         raise UsageError(f"{where} is a {type(other).__name__}, not a {type(model).__name__}; give a run of that model")
     ours, theirs = (_networks(one, averages=model.ema is not None) for one in (model, other))
+    if len(ours) != len(theirs):
+        raise UsageError(f"{where} has {len(theirs)} networks to train, not {len(ours)}; give the same --set")
     for one, two in zip(ours, theirs, strict=True):
         pairs = list(zip(one.weights, two.weights, strict=False))
         odd = next((pair for pair in pairs if tuple(pair[0].shape) != tuple(pair[1].shape)), None)

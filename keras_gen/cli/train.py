@@ -221,7 +221,7 @@ class Training:
         print(f"run: {shown(self.folder.path)}", flush=True)
 
     def _in_stages(self):
-        return f" in each of {len(self.stages)} stages" if self.stage else ""
+        return f" in each of {len(self.stages)} stages" if len(self.stages) > 1 else ""
 
     def parameters(self) -> int:
         """Returns the number of weights that the players move, in all stages."""
@@ -322,9 +322,13 @@ class Training:
         name = called(path)
         where = f"step {self.keeper.steps_done}" + (f" of {self.stage}" if self.stage else "")
         print(f"finished at {where} after {self.took()}: {shown(path / 'model.keras')}")
-        given = next((one.meta["given"] for one in self.model.signatures().values() if one.meta.get("given")), None)
-        picture = "map.png" if given == "segmentation" else "photo.jpg"
-        print(f"next: python -m keras_gen {f'translate {name} {picture} -o out.png' if given else f'sample {name}'}")
+        metas = [signature.meta for signature in self.model.signatures().values()]
+        words = f"sample {name}"
+        if given := next((meta["given"] for meta in metas if meta.get("given")), None):
+            words = f"translate {name} {'map.png' if given == 'segmentation' else 'photo.jpg'} -o out.png"
+        if any("scale" in meta for meta in metas):
+            words = f"upscale {name} small.png -o large.png"
+        print(f"next: python -m keras_gen {words}")
         print(f"      python -m keras_gen export {name}", flush=True)
 
     def took(self) -> str:

@@ -3,7 +3,6 @@
 import argparse
 import os
 from collections.abc import Callable, Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from keras_gen.latent import sources
 from keras_gen.signatures import exported
 from keras_gen.signatures.classes import names_of
 from keras_gen.signatures.law import count_of
+from keras_gen.signatures.values import of_known_range
 
 NEEDED = 4000  # bytes for each pixel, of a translator of the usual width
 
@@ -36,58 +36,93 @@ def run(options: argparse.Namespace) -> int:
         The exit code.
     """
     path = find(options.source)
-    names, folder = _inputs(Path(options.image))
-    outputs = _outputs(names, folder, Path(options.output))
+    names, folder = inputs(Path(options.image))
+    targets = outputs(names, folder, Path(options.output))
     translate, reading = _translator(path, options)
     with terminal.Progress("translating", len(names)) as progress:
-        for name, output in zip(names, outputs, strict=True):
-            made = translate(reading(name))
-            if made.shape[-1] not in (1, 3, 4):
-                raise UsageError(f"{shown(path)} makes images of {made.shape[-1]} channels, which are no pictures")
-            images.save_png(output, images.to_uint8(made)[0])
+        for name, output in zip(names, targets, strict=True):
+            with of_known_range():
+                made = translate(reading(name))
+            write(output, made, path)
             progress.add(1)
-    where = shown(outputs[0]) if not folder else f"{shown(Path(options.output))}: {len(outputs)} images"
-    print(f"translated by {shown(path)}: {where}", flush=True)
+    print(f"translated by {shown(path)}: {told(targets, folder, Path(options.output))}", flush=True)
     return 0
 
 
-def read(path: Path, channels: int, longest: int | None = None) -> np.ndarray:
+def read(path: Path, channels: int, size: tuple[int, int] | None = None) -> np.ndarray:
     """Returns a picture as networks see it: turned by its EXIF orientation, and on white where it is transparent.
 
     Args:
         path: of the picture.
         channels: 1 (grey), 3 (RGB) or 4 (RGB and opacity).
-        longest: side in pixels that it is shrunk to first, if it is longer.
+        size: (height, width) that it is to have, if not its own.
 
     Returns:
         float32 (1, H, W, channels) in [-1, 1].
 
     Raises:
         DamagedError: it cannot be read.
-        UsageError: it is too large for the memory that is free.
     """
-    try:
-        with open(path, "rb") as file:
-            (height, width), _ = pictures.header(file)
-            file.seek(0)
-            pixels = pictures.decode(file, None, channels == 4).pixels
-    except pictures.errors() as error:
-        reason = getattr(error, "strerror", None) or "it is no picture that is known"
-        raise DamagedError(f"cannot read {shown(path)}: {reason}; expected {formats.NAMES}") from None
-    share = min(1.0, longest / max(height, width)) if longest else 1.0
-    size = tuple(max(1, round(side * share)) for side in (height, width))
-    free = _free()
-    needed = size[0] * size[1] * NEEDED
-    if free and needed > free:
-        fits = int((free / NEEDED / (height * width)) ** 0.5 * max(height, width))
-        raise UsageError(
-            f"{shown(path, 60)} has {height}x{width} pixels, which take about {needed / 2**30:.0f} GiB, "
-            f"and {free / 2**30:.0f} are free; give --longest {fits}"
-        )
+    pixels = _of_file(path, lambda file: pictures.decode(file, None, channels == 4).pixels)
     return images.from_uint8(resize.fit(pixels[None], size, channels))
 
 
-def _free():
+def sides(path: Path) -> tuple[int, int]:
+    """Returns the (height, width) of a picture, of which only the beginning is read.
+
+    Raises:
+        DamagedError: it cannot be read.
+    """
+    return _of_file(path, lambda file: pictures.header(file)[0])
+
+
+def _of_file(path, what):
+    try:
+        with open(path, "rb") as file:
+            return what(file)
+    except pictures.errors() as error:
+        reason = getattr(error, "strerror", None) or "it is no picture that is known"
+        raise DamagedError(f"cannot read {shown(path)}: {reason}; expected {formats.NAMES}") from None
+
+
+def _sides(path, longest):
+    """Returns the (height, width) that a picture is translated in, if the memory that is free is enough."""
+    height, width = sides(path)
+    share = min(1.0, longest / max(height, width)) if longest else 1.0
+    size = tuple(max(1, round(side * share)) for side in (height, width))
+    left = free()
+    needed = size[0] * size[1] * NEEDED
+    if left and needed > left:
+        fits = int((left / NEEDED / (height * width)) ** 0.5 * max(height, width))
+        raise UsageError(
+            f"{shown(path, 60)} has {height}x{width} pixels, which take about {needed / 2**30:.0f} GiB, "
+            f"and {left / 2**30:.0f} are free; give --longest {fits}"
+        )
+    return size
+
+
+def write(output: Path, made: np.ndarray, path: Path) -> None:
+    """Writes the one image (1, H, W, C) that was made, uint8 or in [-1, 1], as PNG.
+
+    Args:
+        output: of the picture.
+        made: the image.
+        path: of what has made it, for messages.
+
+    Raises:
+        UsageError: an image of other channels than pictures have.
+    """
+    if made.shape[-1] not in (1, 3, 4):
+        raise UsageError(f"{shown(path)} makes images of {made.shape[-1]} channels, which are no pictures")
+    images.save_png(output, (made if made.dtype == np.uint8 else images.to_uint8(made))[0])
+
+
+def told(targets: list[Path], folder: bool, output: Path) -> str:
+    """Returns what the last line says of what was written."""
+    return f"{shown(output)}: {len(targets)} images" if folder else shown(targets[0])
+
+
+def free() -> int | None:
     """Returns the bytes of memory that are free, or None where the system does not tell."""
     try:
         with open("/proc/meminfo", encoding="ascii") as file:
@@ -97,8 +132,12 @@ def _free():
         return None
 
 
-def _inputs(path):
-    """Returns the pictures, and whether they are those of a folder."""
+def inputs(path: Path) -> tuple[list[Path], bool]:
+    """Returns the pictures, and whether they are those of a folder.
+
+    Raises:
+        UsageError: there is none.
+    """
     if path.is_dir():
         names = sorted(name for name in path.iterdir() if name.is_file() and _is_picture(name))
         if not names:
@@ -114,8 +153,13 @@ def _is_picture(path):
         return formats.format_of(file.read(formats.HEAD), path.suffix) is not None
 
 
-def _outputs(names, folder, output):
-    """Returns where each translation goes; never onto a picture that it is made of.
+def outputs(names: list[Path], folder: bool, output: Path) -> list[Path]:
+    """Returns where each picture that is made goes; never onto one that is read.
+
+    Args:
+        names: of the pictures that are read.
+        folder: whether they are those of a folder.
+        output: what was asked for.
 
     Raises:
         UsageError: it would.
@@ -166,7 +210,7 @@ def _reading(meta: Mapping[str, str], shape: Sequence[int | None], options: argp
     """Returns the function of a file to what a translator takes: an image, or a map of classes."""
     count = count_of(meta, meta["given"])
     if not count:
-        return partial(read, channels=shape[-1], longest=options.longest)
+        return lambda path: read(path, shape[-1], _sides(path, options.longest))
     size = (shape[1], shape[2])
     if options.longest:
         raise UsageError(f"--longest is of models of any size, and this one paints {size[0]}x{size[1]}; leave it out")

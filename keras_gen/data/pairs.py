@@ -100,14 +100,19 @@ def _digits(split, kind, size, channels):
     found = store.gather(digits.source(split, size, channels))
     image = found.arrays["image"]
     if kind == "pairs":
-        from scipy.ndimage import sobel
-
-        wide = image.astype(np.float64)
-        edges = np.hypot(sobel(wide, axis=1), sobel(wide, axis=2)) / 4
-        arrays = {"source": np.clip(np.rint(edges), 0, 255).astype(np.uint8), "target": image}
+        arrays = {"source": _edges(image), "target": image}
         return Examples(arrays, (), f"edges of {digits.NAME}", store.digest(arrays))
     arrays = {"source": image[::2], "target": 255 - image[1::2]}
     return Unpaired(arrays, (), f"{digits.NAME} and inverted ones", store.digest(arrays))
+
+
+def _edges(images):
+    """Returns a quarter of the magnitude of Sobel's gradient of uint8 images (n, H, W, C), each by itself."""
+    from scipy.ndimage import correlate1d
+
+    wide = images.astype(np.float64)
+    slopes = [correlate1d(correlate1d(wide, [-1, 0, 1], a), [1, 2, 1], b) for a, b in ((1, 2), (2, 1))]
+    return np.clip(np.rint(np.hypot(*slopes) / 4), 0, 255).astype(np.uint8)
 
 
 # --- folders --------------------------------------------------------------------------------------------------------

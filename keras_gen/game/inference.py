@@ -104,24 +104,29 @@ class Inference:
             n: images.
             seed: of the samples.
         """
-        ways = {
-            name: one.meta for name, one in self.signatures().items() if one.meta.get("given") and "sample" in one.meta
-        }
-        if not ways:
+        if not any(one.meta.get("given") and "sample" in one.meta for one in self.signatures().values()):
             return self.sample(n, seed=seed), None
-        batch = next(iter(examples.dataset(max(1, min(len(examples), n // 3)))))
-        pairs = []
-        for name, meta in ways.items():
-            key = meta["given"]
-            given = batch[key if not name.endswith("_to_a") else "target"].numpy()
-            pairs += [colored(given, names_of(meta, key)) if count_of(meta, key) else given]
-            pairs += [self.translate(given, to=name[-1] if "_to_" in name else None, seed=seed)]
-        pairs += [batch[name].numpy() for name in ("target", "image") if len(ways) == 1 and name in batch]
+        pairs = self.beside(next(iter(examples.dataset(max(1, min(len(examples), n // 3))))), seed)
         channels = max(images.shape[-1] for images in pairs)
         pairs = [np.repeat(images, channels // images.shape[-1], -1) for images in pairs]
         rows = len(pairs[0])
         beside = max(1, round((rows / len(pairs)) ** 0.5))  # as many of them as make a square of it
         return np.stack(pairs, axis=1).reshape(-1, *pairs[0].shape[1:]), len(pairs) * beside
+
+    def beside(self, batch: Mapping[str, tf.Tensor], seed: int = 0) -> list[np.ndarray]:
+        """Returns what `preview` shows side by side of a model that makes images of images: arrays of as many rows.
+
+        Args:
+            batch: named tensors.
+            seed: of whatever else is drawn.
+        """
+        pairs, metas = [], {name: one.meta for name, one in self.signatures().items()}
+        ways = {name: meta["given"] for name, meta in metas.items() if meta.get("given") and "sample" in meta}
+        for name, key in ways.items():
+            given = batch[key if not name.endswith("_to_a") else "target"].numpy()
+            pairs += [colored(given, names_of(metas[name], key)) if count_of(metas[name], key) else given]
+            pairs += [self.translate(given, to=name[-1] if "_to_" in name else None, seed=seed)]
+        return pairs + [batch[name].numpy() for name in ("target", "image") if len(ways) == 1 and name in batch]
 
     def run(self, name: str, batch_size: int = 64, /, **inputs: Any) -> dict[str, np.ndarray]:
         """Calls one of `signatures()`, compiled, on any number of rows.

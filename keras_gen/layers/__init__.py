@@ -13,6 +13,7 @@ from keras_gen.layers.minibatch import MinibatchStddev
 from keras_gen.layers.moments import RunningMoments
 from keras_gen.layers.pool import ImagePool
 from keras_gen.layers.recurrent import DiagonalBiLSTM, RowLSTM
+from keras_gen.layers.shuffle import PixelShuffle
 from keras_gen.layers.spade import SpatiallyAdaptiveNormalization
 from keras_gen.layers.spectral import SpectralConv2D, SpectralDense
 
@@ -25,6 +26,7 @@ __all__ = [
     "InstanceNormalization",
     "MaskedConv2D",
     "MinibatchStddev",
+    "PixelShuffle",
     "Positions",
     "ReflectionPadding2D",
     "RowLSTM",

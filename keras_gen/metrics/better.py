@@ -68,6 +68,15 @@ OF_MODELS: dict[str, str | None] = {
     "cycle_b": "lower",
     "changed_a": None,
     "changed_b": None,
+    "upscaled_psnr": "higher",
+    "upscaled_l1": "lower",
+    "upscaled_octave": None,  # 1 is that of real images
+    "upscaled_distance": "lower",
+    **{
+        f"{kind}_{name}": None
+        for kind in ("nearest", "bicubic", "lanczos")
+        for name in ("psnr", "l1", "octave", "distance")
+    },
     "kinds_accuracy": None,  # of the classifier that is asked about translations, and two baselines
     **{f"looks_{kind}": "higher" for kind in "ab"},
     **{f"fd_{kind}": "lower" for kind in "ab"},

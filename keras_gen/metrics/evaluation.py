@@ -36,7 +36,8 @@ def evaluate(model: Any, train: Examples, test: Examples, n: int = 5000, seed: i
 
     Samples, where the model has a law to sample from, meet two judges: a classifier's features, and whitened principal
     components. Half of the test images is the reference, as for the ladder, and there are as many samples. A model with
-    a likelihood gives it, and one that reconstructs is asked to. Of text, the model's own figures are all there is.
+    a likelihood gives it, and one that reconstructs is asked to. Of text, and of a model that makes images of images,
+    the model's own figures are all there is.
 
     Without labels, or with one class only, there is no classifier to be a judge: the other one, likelihoods,
     reconstructions and copies need none. Of fewer than 200 test images, likelihoods and reconstructions are measured.

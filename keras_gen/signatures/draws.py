@@ -41,8 +41,10 @@ def sample_inputs(
         if name not in shapes:
             raise UsageError(_unused(name, value, shapes))
     rng = np.random.default_rng(seed)
-    free = [name for name in sorted(shapes) if law_of(meta, name) is None]
-    inputs = {name: _whole(name, given, shapes[name], count_of(meta, name)) for name in free}
+    inputs, way_out = {}, "upscale" if "scale" in meta else "translate"
+    for name in sorted(shapes):
+        if law_of(meta, name) is None:
+            inputs[name] = _whole(name, given, shapes[name], count_of(meta, name), way_out)
     rows = {name: len(value) for name, value in inputs.items()}
     if len({*rows.values(), *([n] if n > 1 else [])}) > 1:
         raise UsageError(f"rows differ: {rows}" + (f" and n {n}" if n > 1 else "") + "; expected one number")
@@ -57,11 +59,11 @@ def sample_inputs(
     return inputs
 
 
-def _whole(name, given, shape, classes):
+def _whole(name, given, shape, classes, way_out):
     """Returns what must be given, for no law draws it: numbers, or so many classes."""
     if name not in given:
         size = ", ".join("any" if side is None else str(side) for side in shape)
-        raise UsageError(f"{name!r} was not given, and no law draws it; give an array ({size}): translate")
+        raise UsageError(f"{name!r} was not given, and no law draws it; give an array ({size}): {way_out}")
     array = np.asarray(given[name])
     fits = array.ndim == len(shape) and all(b in (None, a) for a, b in zip(array.shape[1:], shape[1:], strict=True))
     if not fits or not len(array):

@@ -11,11 +11,11 @@ from numpy.typing import ArrayLike
 
 from keras_gen.errors import DamagedError, UsageError, near_misses, positive
 from keras_gen.files import writing
-from keras_gen.signatures import draws, runtimes
+from keras_gen.signatures import draws, runtimes, tiles
 from keras_gen.signatures.classes import Classes, names_of, numbered
 from keras_gen.signatures.law import check_classes, count_of
 from keras_gen.signatures.runtimes import Graph, Specs, Tensors
-from keras_gen.signatures.signature import translator_of
+from keras_gen.signatures.signature import translator_of, upscaler_of
 from keras_gen.signatures.values import check_values
 
 # What the exporter adds to a signature's own `meta`. The last two are there only where the batch is fixed.
@@ -178,6 +178,32 @@ class Exported:
             for start in range(0, len(images), batch_size)
         ]
         return np.concatenate([part[meta["sample"]] for part in parts])
+
+    def upscale(self, images: ArrayLike, tile: int | None = None, batch_size: int = 16) -> np.ndarray:
+        """Makes images larger: the same as `model.upscale`.
+
+        Args:
+            images: float32 (n, H, W, C) in [-1, 1].
+            tile: side of the pieces in which they are computed; `None` computes them whole.
+            batch_size: images per call of the runtime.
+        """
+        name, scale, reach = self.upscaler()
+        output = self._graphs[name].meta["sample"]
+
+        def make(part):
+            starts = range(0, len(part), batch_size)
+            return np.concatenate([self.run(name, source=part[at : at + batch_size])[output] for at in starts])
+
+        check_values({"source": images}, meta=self._graphs[name].meta)
+        return tiles.enlarged(make, images, scale, reach, tile)
+
+    def upscaler(self) -> tuple[str, int, int]:
+        """Returns the name of the signature that makes images larger, its scale, and its reach in pixels.
+
+        Raises:
+            UsageError: this file holds none.
+        """
+        return upscaler_of({name: graph.meta for name, graph in self._graphs.items()}, _shown(self.path))
 
     def translator(self, to: str | None = None) -> str:
         """Returns the name of the signature that makes an image of an image.

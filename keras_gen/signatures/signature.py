@@ -8,7 +8,7 @@ from keras_gen.errors import UsageError
 from keras_gen.signatures.draws import example_inputs
 from keras_gen.signatures.law import OUT_OF_RANGE, count_of
 
-# What metadata say of a signature from images of any size, `source`, to images of the same, `image`.
+# What metadata say of a signature from images of any size, `source`, to images of the same size, `image`.
 TRANSLATES: Mapping[str, str] = {
     "given": "source",
     "sample": "image",
@@ -31,7 +31,8 @@ class Signature(NamedTuple):
         example: batch size to valid inputs, as a dict of arrays: for parity checks and int8 calibration.
         meta: string to string. `"<input>.law"` says how an input is drawn (`keras_gen.draws`): `"normal"`,
             `"uniform"`, `"classes 10"` or `"constant 1"`. `"sample"` names the output that is a sample; a signature
-            without it is not a sampler, and one with `"given"` makes it of that input, which no law draws.
+            without it is not a sampler, and one with `"given"` makes it of that input, which no law draws; `"scale"`
+            and `"reach"` are of one that makes images larger, as `enlarges` tells.
             `"<tensor>.range"`, `"<tensor>.layout"` and `"<tensor>.classes"` (names, comma separated, or a JSON list
             where a name holds a comma) describe tensors; files add `"<tensor>.channels"`, `"RGBA"`, of images with
             opacity.
@@ -75,6 +76,34 @@ def signature(
     return Signature(fn, inputs, partial(example_inputs, shapes, meta), meta, **more)
 
 
+def enlarges(scale: int, reach: int) -> dict[str, str]:
+    """Returns what metadata say of a signature that makes images of any size, `source`, larger, to `image`.
+
+    Args:
+        scale: by which height and width grow.
+        reach: pixels of the source around its own one that a pixel depends on: large images are made in pieces.
+    """
+    return {**TRANSLATES, "scale": str(scale), "reach": str(reach)}
+
+
+def upscaler_of(metas: Mapping[str, Mapping[str, str]], what: str) -> tuple[str, int, int]:
+    """Returns the name of the signature that makes images larger, its scale and its reach.
+
+    Args:
+        metas: name of each signature, of a model or of a file, to its metadata.
+        what: the model or file, for messages.
+
+    Raises:
+        UsageError: there is none.
+    """
+    for name, meta in metas.items():
+        if meta.get("scale", "").isdecimal() and meta.get("reach", "").isdecimal():
+            return name, int(meta["scale"]), int(meta["reach"])
+    other = any("sample" in meta and meta.get("given") for meta in metas.values())
+    way_out = "give it to translate" if other else "give a model such as srgan"
+    raise UsageError(f"{what} makes no image larger, it has only {', '.join(metas) or 'nothing'}; {way_out}")
+
+
 def translator_of(metas: Mapping[str, Mapping[str, str]], to: str | None, what: str) -> str:
     """Returns the name of the signature that makes an image of an image.
 
@@ -86,7 +115,9 @@ def translator_of(metas: Mapping[str, Mapping[str, str]], to: str | None, what: 
     Raises:
         UsageError: there is none, or none that leads there.
     """
-    ways = [name for name, meta in metas.items() if "sample" in meta and meta.get("given")]
+    ways = [name for name, meta in metas.items() if "sample" in meta and meta.get("given") and "scale" not in meta]
+    if not ways and any("scale" in meta for meta in metas.values()):
+        raise UsageError(f"{what} makes images larger, and translates none; give it to upscale")
     if not ways:
         raise UsageError(f"{what} makes no image of an image, only {', '.join(metas) or 'nothing'}; give a translator")
     if to is None:

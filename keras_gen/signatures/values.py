@@ -1,10 +1,11 @@
 """The values of named tensors are checked here, in numpy alone: of data, of a model's inputs and of a file's."""
 
+import contextlib
 import re
 import sys
 import types
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -64,6 +65,14 @@ def check_values(
         if low >= 0 and high > 0 and warn:
             text = f"{name!r} lies in [0, 1]; the range expected is [-1, 1]: x = x * 2 - 1"
             warnings.warn(text, stacklevel=_level_of_caller())
+
+
+@contextlib.contextmanager
+def of_known_range() -> Iterator[None]:
+    """Keeps quiet about images that lie in [0, 1]: bright ones, where it is known that white is 1 and black -1."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", r".* lies in \[0, 1\]")
+        yield
 
 
 def _level_of_caller():

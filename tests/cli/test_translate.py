@@ -51,7 +51,7 @@ def test_both_ways(run, tmp_path):
     assert np.abs(np.asarray(Image.open(tmp_path / "o.png"), int) - made["a"]).max() <= 1
 
 
-def test_pictures_of_all_kinds_keep_their_size_and_their_names(run, tmp_path):
+def test_pictures_of_all_kinds_keep_their_size_and_their_names(run, tmp_path, capsys):
     folder, pixels = tmp_path / "photos", np.random.default_rng(0).integers(0, 256, (12, 20, 4), np.uint8)
     folder.mkdir()
     turned = Image.Exif()
@@ -59,9 +59,11 @@ def test_pictures_of_all_kinds_keep_their_size_and_their_names(run, tmp_path):
     Image.fromarray(pixels[..., :3]).save(folder / "turned.jpg", exif=turned)
     Image.fromarray(pixels).save(folder / "clear.png")
     Image.fromarray(pixels[..., 0]).convert("P").save(folder / "palette.gif")
-    Image.new("L", (1, 40)).save(folder / "thin.png")
+    Image.new("L", (1, 40), 230).save(folder / "thin.png")  # bright, which is no mistake
     (folder / "notes.txt").write_text("no picture")
+    capsys.readouterr()
     assert translate(run / "pix2pix" / "translate.onnx", folder, tmp_path / "made") == 0
+    assert capsys.readouterr().err == ""
     sizes = {path.name: Image.open(path).size for path in (tmp_path / "made").iterdir()}
     assert sizes == {"turned.png": (12, 20), "clear.png": (20, 12), "palette.png": (20, 12), "thin.png": (1, 40)}
     assert translate(run / "pix2pix", folder / "clear.png", tmp_path / "s.png", "--longest", 5) == 0

@@ -47,6 +47,16 @@ def test_a_picture_without_a_partner_is_named(joined):
     assert len(data.pairs(joined, kind="unpaired").arrays["source"]) == 4
 
 
+def test_edges_of_digits_are_each_those_of_one_digit():
+    from scipy.ndimage import sobel
+
+    found = data.pairs("digits", image_size=16)
+    for edges, digit in zip(*(found.arrays[name][:5, ..., 0] for name in ("source", "target")), strict=True):
+        wide = digit.astype(float)
+        expected = np.hypot(sobel(wide, 0), sobel(wide, 1)) / 4
+        np.testing.assert_allclose(edges, np.minimum(expected, 255), atol=0.51)
+
+
 def test_pairs_side_by_side(tmp_path):
     for part, count in (("train", 3), ("val", 2)):
         for index in range(count):

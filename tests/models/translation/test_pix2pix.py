@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from planted import Bug
-from tiny import make, real_digits
+from tiny import make, real_digits, shared
 
 import keras_gen
 from keras_gen.errors import UsageError
@@ -108,6 +108,33 @@ def test_what_it_cannot_do_is_one_line():
     for wrong in ({"l1": -1.0}, {"dropout": 1.0}, {"levels": 0.5}, {"strided": 2}, {"adversarial": "hinge"}):
         with pytest.raises(UsageError):
             keras_gen.Pix2Pix(image_shape=(8, 8, 1), **wrong)
+
+
+def edges_of_digits():
+    """MNIST after the magnitude of its Sobel gradient: training pairs and test pairs in [-1, 1]."""
+    from scipy.ndimage import sobel
+
+    with np.load(shared("mnist.npz")) as file:
+        digits = [
+            file[name][:count, ..., None].astype(np.float32) for name, count in (("x_train", 12800), ("x_test", 500))
+        ]
+    for part in digits:
+        slopes = [np.stack([sobel(one, axis) for one in part[..., 0]]) for axis in (0, 1)]
+        edges = np.clip(np.hypot(*slopes) / 4, 0, 255)[..., None]
+        yield edges / np.float32(127.5) - 1, part / np.float32(127.5) - 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("joined", [True, False], ids=["pairs", "shuffled"])
+def test_it_learns_from_pairs_and_nothing_from_shuffled_ones(joined):
+    """Of the edges as they are the difference is 0.27, of black 0.26, of the best linear filter of 3x3 pixels 0.22."""
+    (source, target), (edges, digits) = edges_of_digits()
+    keras.utils.set_random_seed(0)
+    model = keras_gen.Pix2Pix((28, 28, 1), width=16, strided=1, dropout=0.0, seed=0)
+    model.compile(**{f"{name}_optimizer": keras.optimizers.Adam(1e-3, beta_1=0.5) for name in "dg"})
+    model.fit(source, target if joined else np.roll(target, 1, axis=0), batch_size=32, epochs=1, verbose=0)
+    apart = np.abs(model.translate(edges) - digits).mean()
+    assert apart < 0.06 if joined else apart > 0.2, apart
 
 
 BUGS = (
