@@ -9,7 +9,7 @@ import keras
 from keras import layers
 
 from keras_gen.errors import UsageError
-from keras_gen.layers import ConditionalBatchNormalization, SpectralConv2D, SpectralDense
+from keras_gen.layers import ConditionalBatchNormalization, PixelShuffle, SpectralConv2D, SpectralDense
 from keras_gen.signatures.law import Law
 
 
@@ -198,6 +198,14 @@ def conv2d(filters: int, kernel: int, stride: int = 1, norm: str = "none", **mor
     """Returns a convolution of same padding, spectrally normalized where that is the norm."""
     kind = SpectralConv2D if norm == "spectral" else layers.Conv2D
     return kind(filters, kernel, stride, padding="same", **more)
+
+
+def doubled(x: Any) -> Any:
+    """Returns maps (B, h, w, C) of any size with each pixel in a square of four, (B, 2 h, 2 w, C).
+
+    Keras' `UpSampling2D` does the same, but where the size is open it loses the channels in a file for TFLite.
+    """
+    return PixelShuffle(2)(layers.Concatenate()([x] * 4))
 
 
 def halvings(height: int, width: int, smallest: int = 4) -> int:

@@ -4,7 +4,7 @@ import keras
 from keras import layers
 
 from keras_gen.layers.instance import InstanceNormalization, ReflectionPadding2D
-from keras_gen.networks.build import network
+from keras_gen.networks.build import doubled, network
 
 STRIDE = 4  # of the residual blocks' map, in pixels
 LEAST = 8  # pixels of a side: fewer cannot be reflected
@@ -39,7 +39,7 @@ def translator(
         x = layers.Add()([x, y])
     for times in (2, 1):
         if upsample == "resize":
-            x = _conv2d(width * times, 3)(ReflectionPadding2D(1)(layers.UpSampling2D(2)(x)))
+            x = _conv2d(width * times, 3)(ReflectionPadding2D(1)(doubled(x)))
         else:
             x = layers.Conv2DTranspose(width * times, 3, 2, padding="same", kernel_initializer=_weights())(x)
         x = _normalized(x)

@@ -6,6 +6,7 @@ import pytest
 
 from keras_gen.errors import UsageError
 from keras_gen.layers import PixelShuffle
+from keras_gen.networks.build import doubled
 
 
 @pytest.mark.parametrize("scale", [2, 3])
@@ -27,3 +28,8 @@ def test_shapes_and_configuration():
         PixelShuffle(3)(image)
     with pytest.raises(UsageError, match="scale is 0"):
         PixelShuffle(0)
+
+
+def test_a_pixel_is_doubled_as_keras_doubles_it():
+    x = np.random.default_rng(0).normal(size=(2, 3, 5, 7)).astype(np.float32)
+    np.testing.assert_array_equal(doubled(x), keras.layers.UpSampling2D(2)(x))
