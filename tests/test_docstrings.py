@@ -69,7 +69,7 @@ def given(module, text):
         **{"label": labels[:8], "codes": rng.standard_normal((50, 2), np.float32)},
         **{"noise": rng.standard_normal((9, 2), np.float32), "vectors": rng.standard_normal((9, 4, 64), np.float32)},
         **{"batches": [images[:16], images[16:]], "maps": np.zeros((4, *shape[:2]), int)},
-        **dict.fromkeys(("apples", "oranges", "edges", "photos"), images[:4]),
+        **dict.fromkeys(("apples", "oranges", "edges", "photos", "paintings"), images[:4]),
     }
     if "keras_gen.callbacks." in text:
         names["model"] = make("gan")

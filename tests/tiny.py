@@ -8,7 +8,7 @@ import collect
 import numpy as np
 import pytest
 
-from keras_gen.signatures.law import count_of
+from keras_gen.signatures.law import count_of, given_of
 
 SHARED = Path(os.environ.get("KERAS_GEN_TEST_DATA", Path(__file__).parents[2] / "shared" / "data"))
 
@@ -145,16 +145,17 @@ def tiled(images, shape):
 
 
 def given(model, n):
-    """Returns what n samples are made of, where it is given: images, of a size of their own, or maps of classes."""
+    """Returns what n samples are made of, where it is given: images, of sizes of their own, or maps of classes."""
     signature = next((one for one in model.signatures().values() if "sample" in one.meta), None)
-    name = signature.meta.get("given") if signature else None
-    if name is None:
-        return {}
-    shape = signature.inputs[name].shape.as_list()[1:]
-    if classes := count_of(signature.meta, name):
-        return {name: np.random.default_rng(3).integers(classes, size=(n, *shape)).astype(np.int32)}
-    sides = [side or own for side, own in zip(shape, (11, 13, None), strict=True)]
-    return {name: np.random.default_rng(3).uniform(-1, 1, (n, *sides)).astype(np.float32)}
+    found = {}
+    for number, name in enumerate(given_of(signature.meta) if signature else ()):
+        shape, rng = signature.inputs[name].shape.as_list()[1:], np.random.default_rng(3 + number)
+        if classes := count_of(signature.meta, name):
+            found[name] = rng.integers(classes, size=(n, *shape)).astype(np.int32)
+            continue
+        sides = [side or own for side, own in zip(shape, (11 + 6 * number, 13 - 4 * number, None), strict=True)]
+        found[name] = rng.uniform(-1, 1, (n, *sides)).astype(np.float32)
+    return found
 
 
 def refused(call, says, kind=None):

@@ -71,7 +71,7 @@ def evaluated(path: Path, data: str | None, n: int, seed: int, reading: Mapping[
         train, test = (sets.windows(data, split, **how) for split in ("train", "test"))
     else:
         size = {"image_size": tuple(model.image_shape[:2]), "channels": model.image_shape[-1]}
-        if "source" in model.expects() and model.source_channels != model.image_shape[-1]:
+        if model.expects().get("source", model.image_shape)[-1] != model.image_shape[-1]:
             size["channels"] = None  # those of each side
         size |= {"classes": model.class_names, "num_classes": model.num_classes}
         train, test = (images_of(model.reads, data, split, **size, **reading) for split in ("train", "test"))

@@ -155,9 +155,11 @@ def _translate(command) -> None:
     add("-o", "--output", required=True, metavar="PATH", help="x.png, or a folder, where they keep their names")
     add("--to", choices=("a", "b"), metavar="a|b", help="which way, of a model that knows both (default: b)")
     add("--seed", type=_seed, default=0, metavar="N", help="of what else is drawn (default: 0)")
-    style = "a picture whose style is taken, by a model of label maps with style=True (default: drawn by the seed)"
-    add("--style", metavar="IMAGE", help=style)
-    add("--longest", type=_count, metavar="N", help="shrink pictures to this longest side first")
+    style = "a picture whose style is taken, by adain, or by a model of label maps with style=True"
+    add("--style", metavar="IMAGE", help=style + " (whose default is drawn by the seed)")
+    given = "an input of the model that is not to be drawn, such as strength=0.5 of adain; may be repeated"
+    add("--set", action="append", default=[], type=_given, metavar="INPUT=VALUE", dest="inputs", help=given)
+    add("--longest", type=_count, metavar="N", help="shrink pictures to this longest side first, also that of --style")
 
 
 def _upscale(command) -> None:

@@ -13,6 +13,7 @@ from keras_gen.cli import given, libraries
 from keras_gen.errors import UsageError
 from keras_gen.files.runs import RUNS, called
 from keras_gen.files.writing import shown
+from keras_gen.signatures.law import given_of
 
 
 def run(options: argparse.Namespace) -> int:
@@ -324,8 +325,9 @@ class Training:
         print(f"finished at {where} after {self.took()}: {shown(path / 'model.keras')}")
         metas = [signature.meta for signature in self.model.signatures().values()]
         words = f"sample {name}"
-        if given := next((meta["given"] for meta in metas if meta.get("given")), None):
-            words = f"translate {name} {'map.png' if given == 'segmentation' else 'photo.jpg'} -o out.png"
+        if given := next(filter(None, map(given_of, metas)), None):
+            style = " --style painting.jpg" if "style" in given else ""
+            words = f"translate {name} {'map.png' if 'segmentation' in given else 'photo.jpg'}{style} -o out.png"
         if any("scale" in meta for meta in metas):
             words = f"upscale {name} small.png -o large.png"
         print(f"next: python -m keras_gen {words}")

@@ -14,13 +14,13 @@ from keras_gen.data import formats, pictures, resize
 from keras_gen.data.legend import Legend
 from keras_gen.data.legend import read as read_map
 from keras_gen.data.messages import notice
-from keras_gen.errors import DamagedError, UsageError
+from keras_gen.errors import DamagedError, UsageError, near_misses
 from keras_gen.files.runs import find
 from keras_gen.files.writing import shown
 from keras_gen.latent import sources
 from keras_gen.signatures import exported
 from keras_gen.signatures.classes import names_of
-from keras_gen.signatures.law import count_of
+from keras_gen.signatures.law import count_of, given_of
 from keras_gen.signatures.values import of_known_range
 
 NEEDED = 4000  # bytes for each pixel, of a translator of the usual width
@@ -200,21 +200,26 @@ def _translator(path: Path, options: argparse.Namespace) -> tuple[Callable[[Any]
         with terminal.hold(options.debug):
             return source.translate(image, **how)
 
-    reading = _reading(meta, shapes[meta["given"]], options)
-    if options.style is not None:
-        how["latent"] = _style(source, path, shapes, options)
+    drawn = [key for key in shapes if f"{key}.law" in meta]
+    for key, _ in options.inputs:
+        if key not in drawn:
+            known = near_misses(key, drawn) if drawn else "it has none: leave it out"
+            raise UsageError(f"--set {key}: {shown(path, 60)} has no such input to be set; {known}")
+    given, *others = given_of(meta)
+    reading = _reading(meta, given, shapes[given], options)
+    how |= {**dict(options.inputs), **_style(source, path, shapes, others, options)}
     return translate, reading
 
 
-def _reading(meta: Mapping[str, str], shape: Sequence[int | None], options: argparse.Namespace):
+def _reading(meta: Mapping[str, str], given: str, shape: Sequence[int | None], options: argparse.Namespace):
     """Returns the function of a file to what a translator takes: an image, or a map of classes."""
-    count = count_of(meta, meta["given"])
+    count = count_of(meta, given)
     if not count:
         return lambda path: read(path, shape[-1], _sides(path, options.longest))
     size = (shape[1], shape[2])
     if options.longest:
         raise UsageError(f"--longest is of models of any size, and this one paints {size[0]}x{size[1]}; leave it out")
-    legend, told = Legend.of(names_of(meta, meta["given"]), count), []
+    legend, told = Legend.of(names_of(meta, given), count), []
 
     def reading(path):
         found = read_map(path, legend)
@@ -227,14 +232,24 @@ def _reading(meta: Mapping[str, str], shape: Sequence[int | None], options: argp
     return reading
 
 
-def _style(source: Any, path: Path, shapes: Mapping[str, Any], options: argparse.Namespace) -> np.ndarray:
-    """Returns the latent of the picture that lends its style.
+def _style(source, path, shapes, others, options) -> dict[str, np.ndarray]:
+    """Returns what a translator takes of the picture that lends its style: the picture itself, or its latent.
 
     Raises:
-        UsageError: the model has no encoder.
+        UsageError: the model needs a style, and there is none; or it takes none, or has no encoder of styles.
     """
+    if options.style is None:
+        if "style" in others:
+            raise UsageError(f"{shown(path, 80)} takes the style of a picture; give --style painting.jpg")
+        return {}
+    if "style" in others:
+        image = Path(options.style)
+        return {"style": read(image, shapes["style"][-1], _sides(image, options.longest))}
     if "latent" not in shapes:
-        raise UsageError(f"--style is of models that paint maps of classes, and {shown(path)} is none; leave it out")
+        raise UsageError(
+            f"--style is of models that paint maps of classes or take the style of a picture, and {shown(path, 60)} is "
+            "none; leave it out"
+        )
     with terminal.hold(options.debug):
         try:
             encode = sources.encoder(source)
@@ -245,4 +260,4 @@ def _style(source: Any, path: Path, shapes: Mapping[str, Any], options: argparse
             raise UsageError(f"{shown(path, 80)} has no encoder of styles; {way_out}") from None
         _, *size, channels = encode.function.shapes["image"]
         image = read(Path(options.style), channels)[0]
-        return encode(resize.fit(image[None], tuple(size), channels))
+        return {"latent": encode(resize.fit(image[None], tuple(size), channels))}

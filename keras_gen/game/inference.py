@@ -15,7 +15,7 @@ from keras_gen.game.forms import as_array, classes, numeric, with_channel
 from keras_gen.images import colored
 from keras_gen.signatures.classes import Classes, names_of, numbered
 from keras_gen.signatures.draws import sample_inputs
-from keras_gen.signatures.law import check_classes, count_of
+from keras_gen.signatures.law import check_classes, count_of, given_of
 from keras_gen.signatures.signature import translator_of
 from keras_gen.signatures.values import check_values
 
@@ -80,7 +80,7 @@ class Inference:
             to: `"a"` or `"b"`, of a model that translates both ways; by default `"b"`.
             seed: of whatever else is drawn, such as latents.
             batch_size: how many are made at once.
-            **inputs: other inputs that are not to be drawn.
+            **inputs: other inputs that are not to be drawn, or that nothing draws, such as `style`.
 
         Returns:
             float32 (n, H', W', C') in [-1, 1].
@@ -90,7 +90,7 @@ class Inference:
         """
         name = translator_of({name: one.meta for name, one in self.signatures().items()}, to, type(self).__name__)
         signature = self.signatures()[name]
-        given = next(key for key in signature.inputs if f"{key}.law" not in signature.meta)
+        given = given_of(signature.meta)[0]
         shapes = {key: spec.shape.as_list() for key, spec in signature.inputs.items()}
         images = _formed(given, images, shapes[given])
         drawn = sample_inputs(shapes, signature.meta, max(1, len(images)), seed, **{given: images}, **inputs)

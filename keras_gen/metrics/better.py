@@ -77,6 +77,9 @@ OF_MODELS: dict[str, str | None] = {
         for kind in ("nearest", "bicubic", "lanczos")
         for name in ("psnr", "l1", "octave", "distance")
     },
+    "transferred_structure": "lower",
+    "transferred_moments": "lower",
+    **{f"{name}_{what}": None for name in ("content", "matched") for what in ("structure", "moments")},
     "kinds_accuracy": None,  # of the classifier that is asked about translations, and two baselines
     **{f"looks_{kind}": "higher" for kind in "ab"},
     **{f"fd_{kind}": "lower" for kind in "ab"},

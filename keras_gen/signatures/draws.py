@@ -97,7 +97,7 @@ def _unused(name, value, shapes):
 
 
 def _sized(shape, n):
-    """Returns the shape of an example: sides that may be any differ by n, and few numbers divide them."""
+    """Returns the shape of an example: sides that may be any differ by a number, and few numbers divide them."""
     sides = iter(SIDES[n % len(SIDES)])
     return tuple(next(sides) if side is None else side for side in shape)
 
@@ -107,7 +107,8 @@ def example_inputs(
 ) -> dict[str, np.ndarray]:
     """Draws inputs for any signature: from their distributions, and what has none uniformly: on [-1, 1], or of classes.
 
-    Sides that may be any are others for another n, and few numbers divide them: what a network cuts wrongly shows.
+    Sides that may be any are others for another n and for another input, and few numbers divide them: what a network
+    cuts wrongly shows.
 
     Args:
         shapes: as for `sample_inputs`.
@@ -118,9 +119,8 @@ def example_inputs(
     lawful = {name: shape for name, shape in shapes.items() if f"{name}.law" in meta}
     rng = np.random.default_rng(seed)
     free = {}
-    for name in sorted(shapes):
-        if name not in lawful:
-            size, count = (n, *_sized(shapes[name][1:], n)), count_of(meta, name)
-            drawn = rng.integers(count, size=size) if count else rng.uniform(-1, 1, size)
-            free[name] = drawn.astype(np.int32 if count else np.float32)
+    for number, name in enumerate(sorted(set(shapes) - set(lawful))):
+        size, count = (n, *_sized(shapes[name][1:], n + number)), count_of(meta, name)
+        drawn = rng.integers(count, size=size) if count else rng.uniform(-1, 1, size)
+        free[name] = drawn.astype(np.int32 if count else np.float32)
     return free | sample_inputs(lawful, meta, n, seed)

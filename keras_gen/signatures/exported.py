@@ -13,7 +13,7 @@ from keras_gen.errors import DamagedError, UsageError, near_misses, positive
 from keras_gen.files import writing
 from keras_gen.signatures import draws, runtimes, tiles
 from keras_gen.signatures.classes import Classes, names_of, numbered
-from keras_gen.signatures.law import check_classes, count_of
+from keras_gen.signatures.law import check_classes, count_of, given_of
 from keras_gen.signatures.runtimes import Graph, Specs, Tensors
 from keras_gen.signatures.signature import translator_of, upscaler_of
 from keras_gen.signatures.values import check_values
@@ -172,7 +172,8 @@ class Exported:
         name = self.translator(to)
         meta = self._graphs[name].meta
         shapes = {key: shape for key, (shape, _) in self._graphs[name].inputs.items()}
-        inputs = draws.sample_inputs(shapes, meta, max(1, len(images)), seed, **{meta["given"]: images}, **inputs)
+        given = given_of(meta)[0]
+        inputs = draws.sample_inputs(shapes, meta, max(1, len(images)), seed, **{given: images}, **inputs)
         parts = [
             self.run(name, **{key: array[start : start + batch_size] for key, array in inputs.items()})
             for start in range(0, len(images), batch_size)

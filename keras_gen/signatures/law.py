@@ -110,6 +110,11 @@ def metadata(laws: Mapping[str, Law | str]) -> dict[str, str]:
     }
 
 
+def given_of(meta: Mapping[str, str]) -> list[str]:
+    """Returns the inputs that no distribution draws: first the one that an image is made of, then what is given too."""
+    return meta.get("given", "").split()
+
+
 OUT_OF_RANGE = "clamped"  # what a signature, and so a file, does with a whole number that its input does not have
 
 

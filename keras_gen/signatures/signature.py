@@ -31,8 +31,9 @@ class Signature(NamedTuple):
         example: batch size to valid inputs, as a dict of arrays: for parity checks and int8 calibration.
         meta: string to string. `"<input>.law"` says how an input is drawn (`keras_gen.draws`): `"normal"`,
             `"uniform"`, `"classes 10"` or `"constant 1"`. `"sample"` names the output that is a sample; a signature
-            without it is not a sampler, and one with `"given"` makes it of that input, which no law draws; `"scale"`
-            and `"reach"` are of one that makes images larger, as `enlarges` tells.
+            without it is not a sampler, and one with `"given"` makes it of that input, which no law draws, and of
+            further ones that it names after a space; `"scale"` and `"reach"` are of one that makes images larger, as
+            `enlarges` tells.
             `"<tensor>.range"`, `"<tensor>.layout"` and `"<tensor>.classes"` (names, comma separated, or a JSON list
             where a name holds a comma) describe tensors; files add `"<tensor>.channels"`, `"RGBA"`, of images with
             opacity.

@@ -47,7 +47,10 @@ def check_values(
         low, high, kind = float(value.min()), float(value.max()), kind_of(name)  # NaN if there is one
         if kind.least is not None:
             if not low >= kind.least:
-                raise UsageError(f"{name} is {low:g}; expected at least {kind.least:g}")
+                most = f"at least {kind.least:g}" if kind.most is None else f"{kind.least:g} to {kind.most:g}"
+                raise UsageError(f"{name} is {low:g}; expected {most}")
+            if kind.most is not None and not high <= kind.most:
+                raise UsageError(f"{name} is {high:g}; expected {kind.least:g} to {kind.most:g}")
             continue
         if not np.isfinite(low) or not np.isfinite(high):
             row = first_row(~np.isfinite(value))

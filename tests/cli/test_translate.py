@@ -1,5 +1,8 @@
 """`translate`: pictures of any kind and size, by a run and by all of its files, and what is wrong in one line."""
 
+import contextlib
+import io
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -169,6 +172,75 @@ def test_a_map_is_painted_by_a_run_and_all_of_its_files_by_seed_and_by_style(pai
         told.count("24x16: maps are cropped and resized to 8x8, the size of this model") == told.count("maps are") == 1
     )
     assert {Image.open(path).size for path in (tmp_path / "made").iterdir()} == {(8, 8)}
+
+
+@pytest.fixture(scope="module")
+def stylist(tmp_path_factory):
+    """A folder with adain's files, hardly trained on digits, and two pictures of other sizes."""
+    folder = tmp_path_factory.mktemp("stylist")
+    small = ["--set", "width=2", "--steps", "2", "--batch-size", "8", "--samples", "12"]
+    with contextlib.redirect_stdout(io.StringIO()) as told:
+        assert main(["train", "adain", "--output", str(folder / "run"), *small]) == 0
+    (folder / "out.txt").write_text(told.getvalue())
+    model = keras_gen.load(folder / "run")
+    onnx.export(model, folder / "run")
+    tflite.export(model, folder / "run")
+    for index, sides in enumerate(((23, 37), (9, 50))):
+        pixels = np.random.default_rng(index).integers(100 * index, 256, (*sides, 3), np.uint8)
+        Image.fromarray(pixels).save(folder / f"{index}.png")
+    return folder
+
+
+def test_a_picture_gets_the_style_of_another_by_a_run_and_all_of_its_files(stylist, tmp_path):
+    photo, painting = stylist / "0.png", stylist / "1.png"
+    made = {}
+    for file in ("", "model.keras", "transfer.onnx", "model.tflite"):
+        for strength in ([], ["--set", "strength=0.5"], ["--set", "strength=0"]):
+            more = ["--style", painting, *strength]
+            assert translate(stylist / "run" / file, photo, tmp_path / "out.png", *more) == 0
+            with Image.open(tmp_path / "out.png") as picture:
+                made.setdefault(str(strength), []).append(np.asarray(picture, int))
+    for several in made.values():
+        assert several[0].shape == (23, 37) and all(np.abs(one - several[0]).max() <= 1 for one in several)
+    whole, half, none = (several[0] for several in made.values())
+    assert not np.array_equal(whole, half) and not np.array_equal(half, none)
+    assert translate(stylist / "run" / "transfer.onnx", photo, tmp_path / "s.png", "--style", photo) == 0
+    assert np.abs(np.asarray(Image.open(tmp_path / "s.png"), int) - none).max() <= 1
+    more = ["--style", painting, "--longest", 10]
+    assert translate(stylist / "run" / "transfer.onnx", photo, tmp_path / "s.png", *more) == 0
+    assert Image.open(tmp_path / "s.png").size == (10, 6)
+
+
+def test_a_styled_run_shows_both_pictures_tells_the_command_and_is_evaluated(stylist, capsys):
+    with Image.open(stylist / "run" / "samples.png") as picture:
+        # Four rows of three images of 8 pixels, with lines of 2 between them.
+        assert picture.width / picture.height == pytest.approx((3 * 10 - 2) / (4 * 10 - 2), rel=0.01)
+    out = (stylist / "out.txt").read_text()
+    assert "stage style (2 of 2)" in out and "photo.jpg --style painting.jpg -o out.png" in out
+    capsys.readouterr()
+    assert main(["evaluate", str(stylist / "run")]) == 0
+    out = capsys.readouterr().out
+    for name in ("transferred_moments", "content_moments", "matched_structure"):
+        assert name in out
+
+
+def test_what_is_wrong_with_a_style_is_one_line(stylist, run, tmp_path, capsys, monkeypatch):
+    photo, styled, plain = stylist / "0.png", stylist / "run" / "transfer.onnx", run / "pix2pix" / "translate.onnx"
+    capsys.readouterr()
+    for source, more, words in (
+        (styled, [], ["takes the style of a picture; give --style painting.jpg"]),
+        (styled, ["--style", tmp_path / "none.png"], ["none.png", "cannot read"]),
+        (styled, ["--style", photo, "--set", "strength=1.5"], ["strength is 1.5; expected 0 to 1"]),
+        (styled, ["--style", photo, "--set", "strenght=1"], ["did you mean", "strength"]),
+        (styled, ["--set", "style=1"], ["--set style", "strength"]),
+        (plain, ["--set", "strength=1"], ["--set strength", "it has none: leave it out"]),
+    ):
+        assert translate(source, photo, tmp_path / "x.png", *more) in (1, 2)
+        assert_one_line(capsys.readouterr().err, *words)
+    monkeypatch.setattr("keras_gen.cli.translate.NEEDED", 2**50)
+    assert translate(styled, photo, tmp_path / "x.png", "--style", photo) == 2
+    assert_one_line(capsys.readouterr().err, "23x37 pixels", "give --longest")
+    assert not (tmp_path / "x.png").exists()
 
 
 def test_what_is_wrong_with_a_map_is_one_line(painter, run, tmp_path, capsys):
