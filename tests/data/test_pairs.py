@@ -40,6 +40,15 @@ def test_pairs_are_joined_by_their_names(joined):
     assert found.shapes() == {"source": (None, 8, 8, 1), "target": (None, 8, 8, 1)} and type(found) is Examples
 
 
+def test_the_other_direction_makes_sources_of_targets(joined):
+    for data_of, kind in ((joined, "pairs"), (joined, "unpaired"), ("digits", "pairs"), ("digits", "unpaired")):
+        one, other = (data.pairs(data_of, kind=kind, direction=way) for way in ("a_to_b", "b_to_a"))
+        assert np.array_equal(one.arrays["source"], other.arrays["target"]) and one.digest != other.digest
+        assert np.array_equal(one.arrays["target"], other.arrays["source"]) and type(one) is type(other)
+    with pytest.raises(UsageError, match="direction='BtoA' is not known"):
+        data.pairs(joined, direction="BtoA")
+
+
 def test_a_picture_without_a_partner_is_named(joined):
     flat(joined / "trainA" / "extra.png", 0)
     with pytest.raises(UsageError, match="trainA/extra has no partner in trainB/"):

@@ -167,6 +167,7 @@ print(np.array_equal(c, d), np.array_equal(c, np.arange(20)))
     assert (alike, plain) == ("True", "False")
 
 
+@pytest.mark.slow
 def test_sets_of_two_lengths():
     model = make("cyclegan")
     images = real_digits(20)[0]
