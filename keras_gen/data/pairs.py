@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_gen.data import digits, folder, npz, resize, splits, store, tfds
+from keras_gen.data import digits, folder, npz, resize, splits, store, tfds, tree
 from keras_gen.data.arrays import Array, readable
 from keras_gen.data.examples import Examples, Unpaired
 from keras_gen.data.messages import canonical, plain
@@ -76,6 +76,7 @@ def examples(
     named = isinstance(name_or_path, str) and not path.exists() and tfds.knows(name_or_path)
     if not named and not path.exists():
         raise sets.missing(path)
+    tree.refuse_zip(path)
     crop = size if jitter else None
     if jitter:
         size = None if size is None else tuple(round(side * JITTER) for side in size)

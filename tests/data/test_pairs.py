@@ -1,5 +1,8 @@
 """Images in two parts: every layout that people have, what is wrong with one in a line, and rows by (seed, step)."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -64,6 +67,13 @@ def test_edges_of_digits_are_each_those_of_one_digit():
         wide = digit.astype(float)
         expected = np.hypot(sobel(wide, 0), sobel(wide, 1)) / 4
         np.testing.assert_allclose(edges, np.minimum(expected, 255), atol=0.51)
+
+
+@pytest.mark.parametrize("read", [data.pairs, data.label_maps])
+def test_a_zip_is_to_be_unpacked(read, joined, tmp_path_factory):
+    path = Path(shutil.make_archive(tmp_path_factory.mktemp("zips") / "both", "zip", joined))
+    with pytest.raises(UsageError, match=r"both\.zip is a zip; .*: unpack it$"):
+        read(path)
 
 
 def test_pairs_side_by_side(tmp_path):
