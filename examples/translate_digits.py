@@ -23,13 +23,13 @@ import keras_gen
 from keras_gen import exported, images, metrics
 
 SHOWN = 16
-SIZE = {"image_size": 16, "channels": 1}
+SIZE = {"image_size": 28, "channels": 1}
 
 
 def main(argv: list[str] | None = None) -> None:
     """Trains both, exports them, translates test images, prints the table and draws the picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], allow_abbrev=False)
-    parser.add_argument("--steps", type=int, default=1500, help="train steps of each model, of 32 (default: 1500)")
+    parser.add_argument("--steps", type=int, default=800, help="train steps of each model, of 16 (default: 800)")
     parser.add_argument("--seed", type=int, default=0, help="of weights and order (default: 0)")
     parser.add_argument("--output", type=Path, default=Path("translate_digits"), help="folder (default: its name)")
     options = parser.parse_args(argv)
@@ -70,11 +70,11 @@ def translated(
 ) -> np.ndarray:
     """Trains a model and exports it; returns what the ONNX file of a way makes of images."""
     keras.utils.set_random_seed(options.seed)
-    model = keras_gen.get(name, image_shape=(16, 16, 1), seed=options.seed, **settings)
-    rates = keras_gen.optimizers.HoldThenLinear(1e-3, options.steps // 2, options.steps - options.steps // 2)
+    model = keras_gen.get(name, image_shape=(28, 28, 1), seed=options.seed, **settings)
+    rates = keras_gen.optimizers.HoldThenLinear(5e-4, options.steps // 2, options.steps - options.steps // 2)
     model.compile(**{f"{player}_optimizer": keras.optimizers.Adam(rates, beta_1=0.5) for player in "dg"})
     progress = keras_gen.callbacks.ProgressLine(f"training {name}")
-    stream = train.stream(32, options.seed)
+    stream = train.stream(16, options.seed)
     model.fit(stream, steps_per_epoch=options.steps, verbose=0, callbacks=[progress])
     export.onnx.export(model, options.output / name)
     return exported.open_file(options.output / name / f"{way}.onnx").translate(given)

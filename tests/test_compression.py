@@ -112,6 +112,7 @@ def test_finer_steps_cost_more_and_keep_more(vae, images):
     assert psnr[-1] == pytest.approx(whole, abs=0.01), "what is left is the autoencoder's own error"
 
 
+@pytest.mark.slow
 def test_files_and_copies_of_a_model_read_each_other(vae, vq_vae, images, tmp_path):
     for model in (vae, vq_vae):
         folder = tmp_path / model.name

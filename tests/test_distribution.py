@@ -279,6 +279,7 @@ def run(code, **more):
     return finished([process], 300)[0]
 
 
+@pytest.mark.slow
 def test_batches_of_tf_data_that_do_not_divide_train_as_on_one_replica():
     """5 rows on 4 replicas, where TensorFlow would leave one without; and 3 rows are refused."""
     code = """

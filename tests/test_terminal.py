@@ -170,6 +170,7 @@ def test_what_was_done_before_says_nothing_about_the_speed(capsys):
     assert 50 < float(speed.removesuffix(" steps/s")) <= 100
 
 
+@pytest.mark.slow
 def test_ctrl_c_during_training_leaves_the_bar_once(tmp_path):
     small = ["--set", "width=8", "--set", "latent_dim=8", "--batch-size", 32, "--samples", 4]
     command = ["-m", "keras_gen", "train", "dcgan", "--data", "digits", *small, "--steps", 100_000]

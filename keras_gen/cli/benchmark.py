@@ -60,6 +60,8 @@ def _report(options, folder, seed):
     typed = [word for name, value in typed.items() if value for word in (name, str(value))]
     typed += [f"--range={','.join(map(str, options.range))}"] if options.range else []
     typed += ["--skip-damaged"] if options.skip_damaged else []
+    typed += ["--jitter"] if options.jitter else []
+    typed += ["--direction", options.direction] if options.direction else []
     typed += ["--arrays", ",".join(map("=".join, options.arrays.items()))] if options.arrays else []
     chosen = [word for pair in options.settings for word in ("--set", "=".join(pair))]
     where = ["--data", options.data, "--seed", str(seed), "--output", str(folder)]

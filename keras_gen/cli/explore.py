@@ -303,15 +303,15 @@ def _terms(text):
 
 def _data(options, decode, count, least=None):
     """Returns real images of the model's size: of files whose test split is too small, any of them."""
-    from keras_gen.data import examples
+    from keras_gen.cli.settings import images_of
 
     height, width, channels = decode(np.zeros((1, decode.dim), np.float32), options.label).shape[1:]
     name, split = options.data or "digits", options.split or "test"
     how = {"image_size": (height, width), "channels": channels, **given.reading(vars(options))}
-    found = examples(name, split, **how)
+    found = images_of("images", name, split, **how)
     if len(found) < count and options.split is None and Path(name).expanduser().exists():
         split = "all"
-        found = examples(name, split, **how)
+        found = images_of("images", name, split, **how)
     if len(found) < (least or count):
         raise UsageError(f"{writing.shown(name, 40)} has {len(found)} images in {split}, and {count} are needed")
     return next(iter(found.dataset(min(count, len(found)), options.seed)))["image"].numpy()

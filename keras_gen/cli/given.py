@@ -18,7 +18,7 @@ ELSEWHERE = {"seed": "--seed", "dtype": "--precision"}
 INJECTED = ("generator", "discriminator", "encoder")  # networks, which a command line cannot hold
 # Inputs of samplers, which people look for here.
 OF_SAMPLE = ("truncation", "label", "category", "code", "prompt", "temperature", "top_k", "top_p", "beams", "length")
-READING = ("range", "skip_damaged", "arrays", "jitter")  # what is said of the values and the files of data
+READING = ("range", "skip_damaged", "arrays", "jitter", "direction")  # what is said of the values and the files of data
 # Arguments that follow from the data.
 FOLLOWING = ("image_shape", "source_channels", "num_classes", "class_names", "vocabulary", "tokenizer")
 

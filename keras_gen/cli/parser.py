@@ -84,8 +84,7 @@ def _train(command) -> None:
     channels = "1 is gray, 3 is RGB, 4 is RGB with transparency (default: as the data has, pictures on white)"
     add("--channels", type=int, choices=(1, 3, 4), help=channels)
     _reading(add)
-    windows = "train on windows of images that are an eighth larger, mirrored at random, of models that translate"
-    add("--jitter", action="store_true", default=None, help=windows)
+    _windows(add)
     add("--validate", action="store_true", help="compute the losses on the test split after each epoch")
     length = "train until so many {} are done, earlier runs in this folder included (default: the model's recipe)"
     until = command.add_mutually_exclusive_group().add_argument
@@ -191,6 +190,7 @@ def _benchmark(command) -> None:
     )
     add("--image-size", type=_size, metavar="N|HxW", help="as in train")
     _reading(add)
+    _windows(add)
     add("--batch-size", type=_count, metavar="N", help="as in train")
     add("--recipe", metavar="FILE", help="as in train; its thresholds are what is expected")
     add("--seeds", type=_count, default=3, metavar="N", help="runs, with the seeds 0, 1, ... (default: 3)")
@@ -232,6 +232,11 @@ def _explore(command) -> None:
     add("-o", "--output", metavar="PATH", help="x.png or x.gif (default: ACTION.png in the run's folder)")
 
 
+def _windows(add) -> None:
+    windows = "train on windows of images that are an eighth larger, mirrored at random, of models that translate"
+    add("--jitter", action="store_true", default=None, help=windows)
+
+
 def _reading(add, default="") -> None:
     """Adds what is said of the values and the files of data."""
     stored = f"of the stored values, which become black and white, such as 0,16{default or ' (default: by their type)'}"
@@ -239,6 +244,8 @@ def _reading(add, default="") -> None:
     named = "of an .npz, which arrays a model translates, such as source=edges,target=photo, or "
     named += "segmentation=map,image=photo"
     add("--arrays", type=_arrays, metavar="S=NAME,T=NAME", help=named + default)
+    way = "b_to_a makes the sources of what is stored as targets, of models that translate (default: a_to_b)"
+    add("--direction", choices=("a_to_b", "b_to_a"), metavar="a_to_b|b_to_a", help=way)
     damaged = "leave damaged images of a folder or zip out, and say which"
     add("--skip-damaged", action="store_true", default=None, help=damaged + default)
 

@@ -115,7 +115,9 @@ def images_of(
     Raises:
         UsageError: what is said of pairs, and the class reads others.
     """
-    jitter, arrays = how.pop("jitter", None), how.pop("arrays", None)
+    jitter, arrays, direction = (how.pop(name, None) for name in ("jitter", "arrays", "direction"))
+    if direction and reads not in ("pairs", "unpaired"):
+        raise UsageError(f"--direction {direction} is of models from one kind of images to another; leave it out")
     if reads == "images":
         if arrays:
             raise UsageError("--arrays is of models that make images of images, and this reads images; leave it out")
@@ -125,7 +127,7 @@ def images_of(
     how |= {"arrays": arrays, "jitter": bool(jitter) and train and split != "test"}
     if reads == "labels":
         return label_maps(data, split, classes=classes, num_classes=num_classes, **how)
-    return pairs(data, split, kind=reads, **how)
+    return pairs(data, split, kind=reads, direction=direction or "a_to_b", **how)
 
 
 def _text_reader(cls, options):

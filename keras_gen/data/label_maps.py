@@ -78,6 +78,7 @@ def examples(
     path = Path(name_or_path).expanduser()
     if not path.exists():
         raise sets.missing(path)
+    tree.refuse_zip(path)
     crop = size if jitter else None
     if jitter:
         size = None if size is None else tuple(round(side * JITTER) for side in size)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import numpy as np
 
-from keras_gen.data import digits, folder, npz, resize, splits, store, tfds
+from keras_gen.data import digits, folder, npz, resize, splits, store, tfds, tree
 from keras_gen.data.arrays import Array, readable
 from keras_gen.data.examples import Examples, Unpaired
 from keras_gen.data.messages import canonical, plain
-from keras_gen.errors import UsageError, near_misses
+from keras_gen.errors import UsageError, choice, near_misses
 from keras_gen.files import sets
 from keras_gen.files.writing import shown
 
@@ -35,6 +35,7 @@ def examples(
     skip_damaged: bool = False,
     arrays: Mapping[str, str] | None = None,
     jitter: bool = False,
+    direction: str = "a_to_b",
 ) -> Examples:
     """Reads one split of images in two parts.
 
@@ -56,6 +57,7 @@ def examples(
         arrays: name of the array in an `.npz` file for `source` and for `target`.
         jitter: serve windows of images that are an eighth larger, at random places and mirrored at random: both images
             of a pair alike.
+        direction: `"a_to_b"`, or `"b_to_a"`: what is stored as the source is the target, and the other way round.
 
     Returns:
         `Examples` or, unpaired, `Unpaired`, of uint8 (n, H, W, C), `source` and `target`.
@@ -65,14 +67,16 @@ def examples(
         DamagedError: data that cannot be read.
     """
     size, channels = resize.request(image_size, channels)
+    back = choice("direction", direction, ("a_to_b", "b_to_a")) == "b_to_a"
     if str(name_or_path) == digits.NAME:
         if jitter or arrays or range or skip_damaged:
             raise UsageError(f"{digits.NAME} are 8x8 pixels without files: leave out --jitter, --arrays and --range")
-        return _digits(split, kind, size, channels)
+        return _digits(split, kind, size, channels, back)
     path = Path(name_or_path).expanduser()
     named = isinstance(name_or_path, str) and not path.exists() and tfds.knows(name_or_path)
     if not named and not path.exists():
         raise sets.missing(path)
+    tree.refuse_zip(path)
     crop = size if jitter else None
     if jitter:
         size = None if size is None else tuple(round(side * JITTER) for side in size)
@@ -81,11 +85,16 @@ def examples(
     one = _prepared if prepared else _arrays if path.is_file() else _folders
     found = one(name_or_path if named else path, split, kind, size, channels, how, dict(arrays or {}))
     _check_alike(found, path)
+    found = _turned(found) if back else found
     if jitter and crop is None:  # of images as they are, a window as much smaller
         crop = tuple(round(side / JITTER) for side in found["target"].shape[1:3])
     make = Examples if kind == "pairs" else Unpaired
     name = name_or_path if named else path.resolve().name
     return make(found, (), name, store.digest({**found, "crop": np.array(crop or ())}), crop)
+
+
+def _turned(found):
+    return {"source": found["target"], "target": found["source"]}
 
 
 def _check_alike(found, path):
@@ -95,14 +104,16 @@ def _check_alike(found, path):
         raise UsageError(f"{shown(path)} holds images of two sizes, {told}; give --image-size")
 
 
-def _digits(split, kind, size, channels):
+def _digits(split, kind, size, channels, back):
     """Returns scikit-learn's digits after their edges; unpaired, digits and others, inverted."""
     found = store.gather(digits.source(split, size, channels))
     image = found.arrays["image"]
     if kind == "pairs":
         arrays = {"source": _edges(image), "target": image}
+        arrays = _turned(arrays) if back else arrays
         return Examples(arrays, (), f"edges of {digits.NAME}", store.digest(arrays))
     arrays = {"source": image[::2], "target": 255 - image[1::2]}
+    arrays = _turned(arrays) if back else arrays
     return Unpaired(arrays, (), f"{digits.NAME} and inverted ones", store.digest(arrays))
 
 

@@ -177,6 +177,16 @@ def opened(path: Path) -> Tree:
     return Zip(path) if is_zip(path) else Tree(path.parent, path.name)
 
 
+def refuse_zip(path: Path) -> None:
+    """Refuses a zip of pictures in two parts.
+
+    Raises:
+        UsageError: it is one.
+    """
+    if path.is_file() and is_zip(path):
+        raise UsageError(f"{shown(path)} is a zip; images in two parts are read from a folder or an .npz: unpack it")
+
+
 def is_zip(path: Path) -> bool:
     """Tells whether a file is a zip of pictures: an `.npz`, a document and a model are zips, too."""
     ending = path.suffix.lower()

@@ -50,7 +50,9 @@ def test_the_newest_two_are_kept(tmp_path):
     assert [path.name for path in checkpoints(tmp_path)] == ["step-000000009.npz", "step-000000010.npz"]
 
 
-@pytest.mark.parametrize("harm", ["truncate", "flip", "empty"])
+@pytest.mark.parametrize(
+    "harm", ["flip", *(pytest.param(harm, marks=pytest.mark.slow) for harm in ("truncate", "empty"))]
+)
 def test_a_damaged_newest_falls_back_to_the_one_before_and_says_so(tmp_path, harm):
     whole = make("vae")
     fit(whole)

@@ -167,6 +167,7 @@ def test_init_from_copies_weights_and_averages(run, tmp_path, capsys):
     assert not (tmp_path / "c").exists()
 
 
+@pytest.mark.slow
 def test_precision_rates_and_validation(tmp_path):
     folder = tmp_path / "run"
     more = ("--precision", "mixed_float16", "--learning-rate", "d=1e-3,g=2e-3", "--validate", "--epochs", 1)

@@ -158,6 +158,7 @@ def test_a_model_has_a_name_for_each_class_or_none():
     assert "label.classes" not in keras_gen.get("cgan", **small, num_classes=3).signatures()["generate"].meta
 
 
+@pytest.mark.slow
 def test_weights_of_another_run_meet_other_data_by_the_names_of_classes(tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
     image, label = np.random.default_rng(0).integers(0, 256, (40, 8, 8), dtype=np.uint8), np.arange(40) % 3

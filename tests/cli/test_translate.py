@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 
 import numpy as np
 import pytest
@@ -120,10 +121,15 @@ def test_a_run_on_windows_is_evaluated_on_the_data_that_it_was_trained_on(tmp_pa
     images = np.random.default_rng(0).integers(0, 256, (12, 16, 16, 1), np.uint8)
     np.savez("d.npz", train_A=images[:8], train_B=255 - images[:8], test_A=images[8:], test_B=255 - images[8:])
     small = ["--set", "width=2", "--steps", "1", "--batch-size", "4", "--image-size", "8", "--output", "run"]
-    assert main(["train", "pix2pix", "--data", "d.npz", "--jitter", *small]) == 0
+    turned = ["--jitter", "--direction", "b_to_a"]
+    assert main(["train", "pix2pix", "--data", "d.npz", *turned, *small]) == 0
     assert main(["evaluate", "run"]) == 0
     out = capsys.readouterr().out
     assert "images 8x8x1" in out and "translated_l1" in out and "trained on" not in out
+    card = json.loads((tmp_path / "run" / "card.json").read_text())
+    assert card["settings"]["direction"] == "b_to_a"
+    assert main(["train", "gan", "--direction", "b_to_a", "--steps", "1"]) == 2
+    assert "--direction b_to_a is of models from one kind of images to another" in capsys.readouterr().err
 
 
 @pytest.fixture(scope="module")
@@ -149,6 +155,7 @@ def painter(tmp_path_factory):
 COLORS = np.uint8([[0, 0, 250], [200, 10, 10]])
 
 
+@pytest.mark.slow
 def test_a_map_is_painted_by_a_run_and_all_of_its_files_by_seed_and_by_style(painter, tmp_path, capsys):
     source = painter / "data" / "labels" / "0.png"
     photos = [painter / "data" / "images" / f"{index}.jpg" for index in (0, 1)]

@@ -1,5 +1,8 @@
 """Images in two parts: every layout that people have, what is wrong with one in a line, and rows by (seed, step)."""
 
+import shutil
+from pathlib import Path
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -40,6 +43,15 @@ def test_pairs_are_joined_by_their_names(joined):
     assert found.shapes() == {"source": (None, 8, 8, 1), "target": (None, 8, 8, 1)} and type(found) is Examples
 
 
+def test_the_other_direction_makes_sources_of_targets(joined):
+    for data_of, kind in ((joined, "pairs"), (joined, "unpaired"), ("digits", "pairs"), ("digits", "unpaired")):
+        one, other = (data.pairs(data_of, kind=kind, direction=way) for way in ("a_to_b", "b_to_a"))
+        assert np.array_equal(one.arrays["source"], other.arrays["target"]) and one.digest != other.digest
+        assert np.array_equal(one.arrays["target"], other.arrays["source"]) and type(one) is type(other)
+    with pytest.raises(UsageError, match="direction='BtoA' is not known"):
+        data.pairs(joined, direction="BtoA")
+
+
 def test_a_picture_without_a_partner_is_named(joined):
     flat(joined / "trainA" / "extra.png", 0)
     with pytest.raises(UsageError, match="trainA/extra has no partner in trainB/"):
@@ -55,6 +67,13 @@ def test_edges_of_digits_are_each_those_of_one_digit():
         wide = digit.astype(float)
         expected = np.hypot(sobel(wide, 0), sobel(wide, 1)) / 4
         np.testing.assert_allclose(edges, np.minimum(expected, 255), atol=0.51)
+
+
+@pytest.mark.parametrize("read", [data.pairs, data.label_maps])
+def test_a_zip_is_to_be_unpacked(read, joined, tmp_path_factory):
+    path = Path(shutil.make_archive(tmp_path_factory.mktemp("zips") / "both", "zip", joined))
+    with pytest.raises(UsageError, match=r"both\.zip is a zip; .*: unpack it$"):
+        read(path)
 
 
 def test_pairs_side_by_side(tmp_path):

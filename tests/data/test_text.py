@@ -273,6 +273,7 @@ def test_from_a_file_to_a_continued_prompt(path, tmp_path, monkeypatch, capsys):
         model.log_prob(np.zeros((2, 8), np.int32))
 
 
+@pytest.mark.slow
 def test_fine_tuning_keeps_the_tokenizer_and_begins_with_the_weights(path, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     pairs = ("--set", "tokenizer=bpe", "--set", "vocabulary=280")

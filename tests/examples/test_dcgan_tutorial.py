@@ -2,6 +2,7 @@ import runpy
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
 
 import keras_gen
@@ -9,6 +10,7 @@ import keras_gen
 EXAMPLE = Path(__file__).parents[2] / "examples" / "dcgan_tutorial.py"
 
 
+@pytest.mark.slow
 def test_the_tutorial_s_networks_train_save_and_sample(tmp_path):
     main = runpy.run_path(str(EXAMPLE))["main"]
     main(["--data", "digits", "--epochs", "1", "--steps", "2", "--batch-size", "8", "--output", str(tmp_path)])

@@ -98,6 +98,7 @@ def test_the_same_seed_samples_the_same_images(model, folder):
             assert drawn["label"].tolist() == ([2] * 11 if label == 2 else [0, 1, 2, 0, 1, 2, 0, 1, 2, 0, 1])
 
 
+@pytest.mark.slow
 def test_same_weights_same_bytes_in_two_processes(folder, tmp_path):
     contents = []
     processes = []

@@ -77,6 +77,7 @@ def windows(code, *args, cwd):
     )
 
 
+@pytest.mark.slow
 def test_everything_is_imported_and_a_run_is_trained_resumed_and_moved_aside(tmp_path):
     code = """
     import importlib, pkgutil

@@ -190,7 +190,7 @@ class FromImages(keras_gen.GAN):
         return super().fake(batch, training)
 
 
-@pytest.mark.parametrize("update", ["simultaneous", "alternating"])
+@pytest.mark.parametrize("update", ["simultaneous", pytest.param("alternating", marks=pytest.mark.slow)])
 def test_xla_trains_the_same_game(digits, update):
     results = []
     for compiled in (False, True):

@@ -131,6 +131,7 @@ def without_labels(*parts):
     return [Examples({"image": part.arrays["image"]}, (), "photographs") for part in parts]
 
 
+@pytest.mark.slow
 def test_without_labels_all_is_measured_that_needs_none(digits):
     train, test = without_labels(*digits)
     order = np.random.default_rng(0).permutation(len(test))

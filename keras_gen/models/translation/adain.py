@@ -25,7 +25,7 @@ RECONSTRUCT, STYLE = "reconstruct", "style"
 
 @keras.saving.register_keras_serializable("keras_gen")
 class AdaIN(GenerativeModel):
-    """AdaIN: gives any image the style of any other, by the means and deviations of its features.
+    """AdaIN: gives any image the style of any other, by moments of its features.
 
     A batch holds `source`, images whose content is kept, and `target`, others that lend their style; no two belong
     together. Stage `reconstruct` trains an encoder and a decoder to reconstruct both. In stage `style` the encoder

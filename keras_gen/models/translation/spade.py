@@ -24,7 +24,7 @@ HINGE = ADVERSARIAL["hinge"]
 
 @keras.saving.register_keras_serializable("keras_gen")
 class SPADE(GenerativeModel):
-    """SPADE: paints maps of classes, by normalization whose scale and offset follow the map.
+    """SPADE: paints maps of classes, with normalization that follows the map.
 
     A batch holds `segmentation`, the class of each pixel, and `image`. The generator begins with a latent, and meets
     the map in each of its normalizations; two discriminators, of which one sees half the size, judge patches of image

@@ -25,7 +25,7 @@ PIXEL, ADVERSARIAL = "pixel", "adversarial"
 
 @keras.saving.register_keras_serializable("keras_gen")
 class SRGAN(GenerativeModel):
-    """SRGAN: makes images larger, and draws the details that a smooth enlargement lacks.
+    """SRGAN: makes images larger, and draws details that a filter does not have.
 
     Low images are made of those of a batch, `image`, by an antialiased bicubic filter; the generator adds what a
     bilinear enlargement of them lacks. Stage `pixel` trains it by the distance from the images, which gives the best
