@@ -36,9 +36,9 @@ def test_networks_have_the_weights_of_the_paper_s():
     assert patch.discriminator({"image": 3}).count_params() == 2_764_737
 
 
-def known(model, shift=0.3):
-    """Lets a_to_b add a number and b_to_a do nothing, and the discriminators give back the mean of what they see."""
-    model.translated = lambda way, image, training: image + (shift if way == "a_to_b" else 0.0)
+def known(model):
+    """Lets a_to_b add 0.3 and b_to_a halve, and the discriminators give back the mean of what they see."""
+    model.translated = lambda way, image, training: image + 0.3 if way == "a_to_b" else 0.5 * image
     model.discriminator_a = model.discriminator_b = lambda inputs, training: tf.reduce_mean(
         inputs["image"], axis=(1, 2, 3), keepdims=True
     )
@@ -47,16 +47,16 @@ def known(model, shift=0.3):
 
 def test_every_term_by_hand():
     model = known(make("cyclegan", compiled=False, cycle=10.0, identity=0.5))
-    a, b = np.full((2, 8, 8, 1), 0.1, np.float32), np.full((2, 8, 8, 1), 0.4, np.float32)
+    a, b = np.full((2, 8, 8, 1), 0.1, np.float32), np.full((2, 8, 8, 1), 0.9, np.float32)
     batch = Batch(source=tf.constant(a), target=tf.constant(b))
     d, g = model.discriminator_loss(batch, False), model.translator_loss(batch, False)
-    assert float(d["a"]) == pytest.approx(0.5 * (0.1 - 1) ** 2 + 0.5 * 0.4**2, rel=1e-5)
-    assert float(d["b"]) == pytest.approx(0.5 * (0.4 - 1) ** 2 + 0.5 * 0.4**2, rel=1e-5)
-    assert float(g["adversarial"]) == pytest.approx(2 * (0.4 - 1) ** 2, rel=1e-5)
-    assert float(g["cycle"]) == pytest.approx(2 * 0.3, rel=1e-5), "of both ways"
-    assert float(g["identity"]) == pytest.approx(0.3, rel=1e-5), "b_to_a leaves a alone, a_to_b adds to b"
+    assert float(d["a"]) == pytest.approx(0.5 * (0.1 - 1) ** 2 + 0.5 * 0.45**2, rel=1e-5)
+    assert float(d["b"]) == pytest.approx(0.5 * (0.9 - 1) ** 2 + 0.5 * 0.4**2, rel=1e-5)
+    assert float(g["adversarial"]) == pytest.approx((0.4 - 1) ** 2 + (0.45 - 1) ** 2, rel=1e-5)
+    assert float(g["cycle"]) == pytest.approx(abs(0.2 - 0.1) + abs(0.75 - 0.9), rel=1e-5), "of both ways, which differ"
+    assert float(g["identity"]) == pytest.approx(abs(0.05 - 0.1) + abs(1.2 - 0.9), rel=1e-5), "of each way on its end"
     total = model.players()[1].total(g)
-    assert float(total) == pytest.approx(2 * 0.6**2 + 10 * 0.6 + 5 * 0.3, rel=1e-5)
+    assert float(total) == pytest.approx(0.6**2 + 0.55**2 + 10 * 0.25 + 5 * 0.35, rel=1e-5)
 
 
 def test_both_ways_at_any_height_and_width():
