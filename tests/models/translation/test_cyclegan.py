@@ -187,7 +187,7 @@ def test_digits_and_other_digits_inverted_are_joined_by_nothing_but_the_way_ther
     model.fit(train[:9600], -train[30000:39600], batch_size=16, epochs=1, verbose=0)
     made = model.translate(test[:500])
     assert np.abs(made + test[:500]).mean() / 2 < 0.08
-    judge = metrics.NeighborJudge.for_data(shared("mnist.npz"))
+    judge = metrics.Judge.for_data(shared("mnist.npz"))
     same = judge.labels(-made) == judge.labels(test[:500])
     assert same.mean() >= 0.9
 
