@@ -40,5 +40,15 @@ class ReduceLROnPlateau(_OfPlayer, keras.callbacks.ReduceLROnPlateau):
     Args:
         *args: as in Keras.
         player: `"d"` or `"g"`; of a model with one player nothing.
-        **kwargs: as in Keras.
+        **kwargs: as in Keras; where `mode` is left out, less of what is called a loss is better.
+
+    Raises:
+        UsageError: `mode` is left out, and what is watched is not called a loss.
     """
+
+    def __init__(self, *args: Any, player: str = "", **kwargs: Any):
+        super().__init__(*args, player=player, **kwargs)
+        if self.mode == "auto":
+            if not self.monitor.endswith("loss"):
+                raise UsageError(f"of monitor {self.monitor!r} nothing says what is better; give mode='min' or 'max'")
+            self.mode = "min"

@@ -149,6 +149,11 @@ class Wanted:
         elif array.ndim in (1, 2):
             if "label" in batch:
                 raise UsageError("'label' was given twice, by name and as y; give it once")
+            if self.names[0] == "token" and array.ndim == 2 and not one_hot and array.shape == np.shape(first):
+                raise UsageError(
+                    f"y has shape {shown(array.shape)}, that of the tokens: {self.kind} learns to tell each token "
+                    f"of a row by those before it; give rows of {want[1]} tokens, without y"
+                )
             return self._put(batch, "label", array)
         takers = "; autoencoder and denoising_autoencoder take pairs of images" if array.ndim > 2 else ""
         raise UsageError(

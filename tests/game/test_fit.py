@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from planted import Bug
-from tiny import difference, injected, make, networks, real_digits, weights
+from tiny import difference, injected, make, networks, real_digits, small_gpt, weights
 
 import keras_gen
 from keras_gen.errors import DamagedError, UsageError
@@ -215,12 +215,21 @@ def test_learning_rate_callbacks_name_their_player():
         ],
     )
     assert float(game.d_optimizer.learning_rate) < before[1]
+    assert keras_gen.callbacks.ReduceLROnPlateau(monitor="val_g_loss", player="g").mode == "min"
+    with pytest.raises(UsageError, match="'d_real' nothing says what is better; give mode="):
+        keras_gen.callbacks.ReduceLROnPlateau(monitor="d_real", player="d")
     vae.fit(GOOD, batch_size=8, verbose=0, callbacks=[keras.callbacks.LearningRateScheduler(halve)])
     assert float(vae.optimizer.learning_rate) == pytest.approx(5e-4)
     with pytest.raises(UsageError, match="player 'x'.*'d', 'g'"):
         game.fit(GOOD, verbose=0, callbacks=[keras_gen.callbacks.LearningRateScheduler(halve, player="x")])
     with pytest.raises(UsageError, match="player ''.*'d', 'g'"):
         game.fit(GOOD, verbose=0, callbacks=[keras_gen.callbacks.LearningRateScheduler(halve)])
+
+
+def test_tokens_and_the_next_ones_are_rows_of_tokens_for_gpt():
+    rows = np.random.default_rng(0).integers(0, 17, (16, 9)).astype(np.int32)
+    with pytest.raises(UsageError, match=r"y has shape \(batch, 8\), that of the tokens: .* 9 tokens, without y"):
+        small_gpt(17, 8).fit(rows[:, :-1], rows[:, 1:], verbose=0)
 
 
 def test_images_and_labels_may_come_as_one_tuple_or_list():
