@@ -228,8 +228,10 @@ def test_learning_rate_callbacks_name_their_player():
 
 def test_tokens_and_the_next_ones_are_rows_of_tokens_for_gpt():
     rows = np.random.default_rng(0).integers(0, 17, (16, 9)).astype(np.int32)
+    model = small_gpt(17, 8)
+    model.compile()
     with pytest.raises(UsageError, match=r"y has shape \(batch, 8\), that of the tokens: .* 9 tokens, without y"):
-        small_gpt(17, 8).fit(rows[:, :-1], rows[:, 1:], verbose=0)
+        model.fit(rows[:, :-1], rows[:, 1:], verbose=0)
 
 
 def test_images_and_labels_may_come_as_one_tuple_or_list():
