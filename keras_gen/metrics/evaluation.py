@@ -9,6 +9,7 @@ from keras_gen import metrics
 from keras_gen.data.examples import Examples
 from keras_gen.errors import UsageError
 from keras_gen.images import from_uint8
+from keras_gen.metrics.samples import mean_psnr
 from keras_gen.signatures.draws import sample_inputs
 
 LIKELIHOOD_IMAGES = 1000  # the bound takes many passes for each
@@ -175,6 +176,6 @@ def _of_reconstruction(model, images, given):
     given = {name: value[:RECONSTRUCTED_IMAGES] for name, value in given.items() if name in signatures["encode"].inputs}
     again = model.reconstruct(images, batch_size=256, **given)
     return {
-        "reconstruction_psnr": float(np.mean(metrics.psnr(images, again))),
+        "reconstruction_psnr": mean_psnr(images, again),
         "reconstruction_ssim": float(np.mean(metrics.ssim(images, again))),
     }

@@ -13,6 +13,7 @@ from keras_gen.metrics.checks import array, class_labels, floats, rows, whole
 from keras_gen.metrics.codes import linear_probe
 
 _BLOCK = 2**21  # pixels that are compared at a time: a dozen such arrays are held in float64
+EQUAL = 100.0  # decibels of images without a difference, in a mean
 
 
 class ClassHistogram(NamedTuple):
@@ -206,6 +207,16 @@ def psnr(images: ArrayLike, others: ArrayLike) -> np.ndarray:
 
     images, others, peak = _image_pair(images, others)
     return tf.image.psnr(images, others, peak).numpy()
+
+
+def mean_psnr(images: ArrayLike, others: ArrayLike) -> float:
+    """Returns the mean of `psnr` over pairs of images, of which equal ones count as 100 decibels, and not as infinite.
+
+    Args:
+        images: as for `psnr`.
+        others: as for `psnr`.
+    """
+    return float(np.minimum(psnr(images, others), EQUAL).mean(dtype=np.float64))
 
 
 def ssim(images: ArrayLike, others: ArrayLike) -> np.ndarray:

@@ -9,11 +9,10 @@ from keras_gen.data.examples import Examples
 from keras_gen.images import from_uint8, to_uint8
 from keras_gen.metrics.distance import frechet_distance
 from keras_gen.metrics.judge import Judge, NeighborJudge
-from keras_gen.metrics.samples import psnr
+from keras_gen.metrics.samples import mean_psnr
 
 TRANSLATED = 1000  # test images at most
 REMEMBERED = 5000  # training images at most, of baselines that look at them
-EQUAL = 100.0  # decibels of images without a difference, in a mean
 JUDGED = 256  # training images of each kind, at least, of which a classifier learns to tell the kinds apart
 
 
@@ -40,9 +39,9 @@ def of_pairs(translate: Callable[[np.ndarray], np.ndarray], train: Any, test: An
     median = np.broadcast_to(median, target.shape)
     found = {
         "translated_l1": own,
-        "translated_psnr": float(psnr(made, target).mean()),
+        "translated_psnr": mean_psnr(made, target),
         "median_l1": _distance(median, target),
-        "median_psnr": float(psnr(median, target).mean()),
+        "median_psnr": mean_psnr(median, target),
     }
     shown = {"translated": made, "median": median}
     if source.shape == target.shape:
@@ -148,8 +147,7 @@ def of_maps(translate: Callable[[np.ndarray], np.ndarray], train: Any, test: Any
     pixels, found = Examples({"image": train.arrays["image"]}, name=train.name), {}
     features = NeighborJudge.train(pixels, pixels, seed).features
     for name, painted in {"translated": made, **baselines}.items():
-        decibels = np.minimum(psnr(painted, real), EQUAL)
-        found |= {f"{name}_l1": _distance(painted, real), f"{name}_psnr": float(decibels.mean())}
+        found |= {f"{name}_l1": _distance(painted, real), f"{name}_psnr": mean_psnr(painted, real)}
         if len(real) > 1:
             found[f"{name}_fd"] = frechet_distance(features(real), features(painted))
     others = _distance(made, np.roll(real, 1, axis=0))

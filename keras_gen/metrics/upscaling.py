@@ -7,7 +7,7 @@ import numpy as np
 
 from keras_gen.images import from_uint8
 from keras_gen.metrics.judge import Judge
-from keras_gen.metrics.samples import psnr
+from keras_gen.metrics.samples import mean_psnr
 from keras_gen.ops.resample import resized, shrunk
 
 UPSCALED = 1000  # test images at most
@@ -43,7 +43,7 @@ def of_images(
         made |= {kind: np.clip(resized(low, real.shape[1:3], kind).numpy(), -1, 1) for kind in BASELINES}
         for name, values in made.items():
             found = {
-                "psnr": psnr(values, real).sum(dtype=np.float64),
+                "psnr": mean_psnr(values, real) * len(real),
                 "l1": np.abs(values - real).mean(axis=(1, 2, 3)).sum(dtype=np.float64),
                 "octave": top_octave(values).sum(),
             }

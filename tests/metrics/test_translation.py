@@ -14,6 +14,7 @@ def test_of_pairs_the_right_answer_and_one_that_does_not_look():
     target = to_uint8(real_digits(300)[0])
     train, test = (Examples({"source": 255 - part, "target": part}) for part in (target[:200], target[200:]))
     right = translation.of_pairs(lambda images: -images, train, test)
+    assert 60 < right["translated_psnr"] <= 100, "a finite mean, whatever is equal"
     assert right["translated_l1"] < 1e-6 and right["translated_fd"] < 1e-6 and right["l1_of_own"] < 1e-6
     shown = from_uint8(np.median(train.arrays["target"], axis=0).astype(np.uint8))
     blind = translation.of_pairs(lambda images: np.broadcast_to(shown, images.shape), train, test)

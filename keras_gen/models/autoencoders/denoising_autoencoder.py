@@ -7,9 +7,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from keras_gen import metrics
 from keras_gen.errors import UsageError, choice
 from keras_gen.images import from_uint8
+from keras_gen.metrics.samples import mean_psnr
 from keras_gen.models.autoencoders.autoencoder import Autoencoder
 from keras_gen.signatures.signature import Signature
 
@@ -109,7 +109,7 @@ class DenoisingAutoencoder(Autoencoder):
         """
         images = from_uint8(test.arrays["image"])
         corrupted = self.corrupt(images, seed)
-        denoised = float(np.mean(metrics.psnr(images, self.reconstruct(corrupted, batch_size=500))))
-        before = float(np.mean(metrics.psnr(images, corrupted.clip(-1, 1))))
+        denoised = mean_psnr(images, self.reconstruct(corrupted, batch_size=500))
+        before = mean_psnr(images, corrupted.clip(-1, 1))
         found = {"psnr_denoised": denoised, "psnr_gain": denoised - before}
         return super().measures(train, test, seed) | found
