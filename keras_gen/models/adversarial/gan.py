@@ -96,6 +96,7 @@ class GAN(GenerativeModel):
     """
 
     averaged = ("generator",)
+    augment_probability: Any = None  # variable of a variant that augments some images only
     former = {"norm_epsilon": 1e-3}  # of files that do not hold it
     NETWORKS = (
         *("generator", "discriminator", "latent_dim", "image_shape", "architecture", "hidden", "width"),
@@ -223,7 +224,7 @@ class GAN(GenerativeModel):
 
     @staticmethod
     def paper_optimizer() -> keras.optimizers.Optimizer:
-        """Returns the optimizer of a player for whom `compile` was given none."""
+        """Returns the optimizer of a player without one in `compile`; a variant may take its name, `player`."""
         return keras.optimizers.Adam(2e-4, beta_1=0.5)
 
     # --- what a variant changes --------------------------------------------------------------------------------------
@@ -277,8 +278,8 @@ class GAN(GenerativeModel):
         return {name: batch[name] for name in self.laws()}
 
     def discriminator_inputs(self, image: tf.Tensor, kind: str, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """Returns the discriminator's inputs for an image of a kind, such as `"real"` and `"fake"`."""
-        return {"image": image}
+        """Returns the discriminator's inputs for an image of a kind, such as `"real"` and `"fake"`: its label, too."""
+        return {"image": image, **{name: batch[name] for name in self.judged().get("beside", ())}}
 
     def logit(self, output: tf.Tensor) -> tf.Tensor:
         """Returns the part of the discriminator's output that tells real from fake."""
@@ -332,9 +333,9 @@ class GAN(GenerativeModel):
         seed, of = self.seeds(training), "real" if kind == "r1" else kind
         state = batch.once(f"{of}_augmentation", lambda: tf.convert_to_tensor(seed.state))
         if kind != "r1":
-            return augment(image, self.augment, seed)
+            return augment(image, self.augment, seed, self.augment_probability)
         with keras.StatelessScope([(seed.state, state)]):  # the same draws, which move the generator no further
-            return augment(image, self.augment, seed)
+            return augment(image, self.augment, seed, self.augment_probability)
 
     def random_input(self, name: str, rows: tf.Tensor, training: bool) -> tf.Tensor:
         """Draws an input of the generator from its distribution."""
