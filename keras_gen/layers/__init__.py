@@ -5,8 +5,9 @@ from keras_gen.errors import check_backend
 check_backend()
 
 from keras_gen.layers.attention import CausalSelfAttention, Positions, TransformerBlock
+from keras_gen.layers.attention2d import SelfAttention2D
 from keras_gen.layers.codebook import Codebook
-from keras_gen.layers.conditional import ConditionalBatchNormalization
+from keras_gen.layers.conditional import ConditionalBatchNormalization, ModulatedBatchNormalization
 from keras_gen.layers.instance import InstanceNormalization, ReflectionPadding2D
 from keras_gen.layers.masked import MaskedConv2D
 from keras_gen.layers.minibatch import MinibatchStddev
@@ -26,11 +27,13 @@ __all__ = [
     "InstanceNormalization",
     "MaskedConv2D",
     "MinibatchStddev",
+    "ModulatedBatchNormalization",
     "PixelShuffle",
     "Positions",
     "ReflectionPadding2D",
     "RowLSTM",
     "RunningMoments",
+    "SelfAttention2D",
     "SpatiallyAdaptiveNormalization",
     "SpectralConv2D",
     "SpectralDense",
