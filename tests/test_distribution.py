@@ -16,7 +16,9 @@ pytestmark = pytest.mark.distributed
 ROOT = Path(__file__).resolve().parents[1]
 GAMES = ("dcgan", "vae")  # of two families; the others are slow
 MORE_GAMES = ("gpt", "dcgan_sync_batch", "critic", "wgan_gp", "acgan", "bigan", "pixel_cnn")
+MORE_GAMES += ("biggan", "biggan_sync_batch")  # the former in two parts, its statistics fixed: they are of each part
 TOLERANCE = {"critic": 1e-4, "wgan_gp": 1e-4}  # second derivatives amplify rounding
+TOLERANCE |= {"biggan": 1e-5, "biggan_sync_batch": 1e-5}
 
 
 # --- what a process of these tests does ------------------------------------------------------------------------------
@@ -60,6 +62,10 @@ def game(name):
         def generator_inputs(self, batch):
             return {"latent": tf.reshape(batch["image"], (-1, 64)), "label": batch["label"]}
 
+    class FixedBigGAN(keras_gen.BigGAN):
+        def generator_inputs(self, batch):
+            return {"latent": tf.reshape(batch["image"], (-1, 64)), "label": batch["label"]}
+
     class FixedBiGAN(keras_gen.BiGAN):
         def generator_inputs(self, batch):
             return {"latent": tf.reshape(batch["image"], (-1, 64))}
@@ -79,6 +85,15 @@ def game(name):
         }
         model = variants[name](**sizes, seed=0)
         model.compile(d_optimizer=sgd(0.02), g_optimizer=sgd(0.02))
+        return model, 8 * model.n_critic
+    if name.startswith("biggan"):
+        sizes = {"image_shape": (8, 8, 1), "latent_dim": 64, "width": 2, "embedding": 4, "attention": (8,)}
+        model = FixedBigGAN(**sizes, orthogonal=0.01, seed=0)
+        for layer in model.generator._flatten_layers() if name == "biggan" else ():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+        parts = 2 if name == "biggan" else 1
+        model.compile(d_optimizer=sgd(0.02), g_optimizer=sgd(0.02), accumulate=parts)
         return model, 8 * model.n_critic
     if name == "vae":
         model = FixedVAE((8, 8, 1), 3, hidden=(12,), binarize="threshold", seed=0, ema=0.9)

@@ -64,19 +64,20 @@ class Declared:
         found: dict[str, Any] = {}
         settled: set[str] = set()
         for one in self.lineage():
-            own = one.own("settled")
-            settled |= set(() if own is UNKNOWN else own)
             signature = next((node.args for node in one.node.body if _named(node) == "__init__"), None)
+            own, before = one.own("settled"), set(settled)
+            settled |= set(() if own is UNKNOWN else own)
             if signature is None:
                 continue
             given = [argument.arg for argument in (*signature.posonlyargs, *signature.args)][1:]
             defaults = [UNKNOWN] * (len(given) - len(signature.defaults)) + list(map(self._value, signature.defaults))
             given += [argument.arg for argument in signature.kwonlyargs]
             defaults += [UNKNOWN if node is None else self._value(node) for node in signature.kw_defaults]
-            found = dict(zip(given, defaults, strict=True)) | found
+            told = dict(zip(given, defaults, strict=True))
+            found = {name: default for name, default in told.items() if name not in before} | found
             if signature.kwarg is None:
                 break
-        return {name: default for name, default in found.items() if name not in settled}
+        return found
 
     def _value(self, node):
         """Returns the value of an expression of literals and of class variables, or `UNKNOWN`."""

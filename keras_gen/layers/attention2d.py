@@ -25,7 +25,7 @@ class SelfAttention2D(keras.layers.Layer):
 
     Example:
         ```python
-        y = SelfAttention2D(spectral=True)(x)  # (B, 32, 32, 256), twice
+        y = SelfAttention2D(spectral=True)(x)  # (B, H, W, C), twice
         ```
 
     Reference:

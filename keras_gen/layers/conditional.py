@@ -21,8 +21,9 @@ class ModulatedBatchNormalization(keras.layers.Layer):
 
     Example:
         ```python
-        gain, offset = 1 + Dense(256)(condition), Dense(256)(condition)
-        x = ModulatedBatchNormalization()([x, gain, offset])  # (B, H, W, 256)
+        codes = codes[:8]  # (B, d), one for each x
+        gain, offset = 1 + keras.layers.Dense(16)(codes), keras.layers.Dense(16)(codes)
+        x = ModulatedBatchNormalization()([x, gain, offset])  # (B, H, W, 16)
         ```
 
     Reference:
