@@ -16,7 +16,9 @@ pytestmark = pytest.mark.distributed
 ROOT = Path(__file__).resolve().parents[1]
 GAMES = ("dcgan", "vae")  # of two families; the others are slow
 MORE_GAMES = ("gpt", "dcgan_sync_batch", "critic", "wgan_gp", "acgan", "bigan", "pixel_cnn", "spade", "stylegan2")
+MORE_GAMES += ("biggan", "biggan_sync_batch")  # the former in two parts, its statistics fixed: they are of each part
 TOLERANCE = {"critic": 1e-4, "wgan_gp": 1e-4}  # second derivatives amplify rounding
+TOLERANCE |= {"biggan": 1e-5, "biggan_sync_batch": 1e-5}
 
 
 # --- what a process of these tests does ------------------------------------------------------------------------------
@@ -57,6 +59,10 @@ def game(name):
             return fake + (0.5 + 0.5 * real[:, :1, :1]) * (real - fake)
 
     class FixedACGAN(keras_gen.ACGAN):
+        def generator_inputs(self, batch):
+            return {"latent": tf.reshape(batch["image"], (-1, 64)), "label": batch["label"]}
+
+    class FixedBigGAN(keras_gen.BigGAN):
         def generator_inputs(self, batch):
             return {"latent": tf.reshape(batch["image"], (-1, 64)), "label": batch["label"]}
 
@@ -101,6 +107,15 @@ def game(name):
         next(layer for layer in model.discriminator.layers if hasattr(layer, "group")).group = 1
         model.compile(d_optimizer=sgd(0.01), g_optimizer=sgd(0.01))
         return model, 8
+    if name.startswith("biggan"):
+        sizes = {"image_shape": (8, 8, 1), "latent_dim": 64, "width": 2, "embedding": 4, "attention": (8,)}
+        model = FixedBigGAN(**sizes, orthogonal=0.01, seed=0)
+        for layer in model.generator._flatten_layers() if name == "biggan" else ():
+            if isinstance(layer, keras.layers.BatchNormalization):
+                layer.trainable = False
+        parts = 2 if name == "biggan" else 1
+        model.compile(d_optimizer=sgd(0.02), g_optimizer=sgd(0.02), accumulate=parts)
+        return model, 8 * model.n_critic
     if name == "vae":
         model = FixedVAE((8, 8, 1), 3, hidden=(12,), binarize="threshold", seed=0, ema=0.9)
         model.compile(sgd(1e-3))
