@@ -64,7 +64,7 @@ class Declared:
         found: dict[str, Any] = {}
         settled: set[str] = set()
         for one in self.lineage():
-            own = one.own("settled")
+            before, own = set(settled), one.own("settled")  # a class may take what it settles for its parent
             settled |= set(() if own is UNKNOWN else own)
             signature = next((node.args for node in one.node.body if _named(node) == "__init__"), None)
             if signature is None:
@@ -73,10 +73,10 @@ class Declared:
             defaults = [UNKNOWN] * (len(given) - len(signature.defaults)) + list(map(self._value, signature.defaults))
             given += [argument.arg for argument in signature.kwonlyargs]
             defaults += [UNKNOWN if node is None else self._value(node) for node in signature.kw_defaults]
-            found = dict(zip(given, defaults, strict=True)) | found
+            found = {k: v for k, v in zip(given, defaults, strict=True) if k not in before} | found
             if signature.kwarg is None:
                 break
-        return {name: default for name, default in found.items() if name not in settled}
+        return found
 
     def _value(self, node):
         """Returns the value of an expression of literals and of class variables, or `UNKNOWN`."""
@@ -87,7 +87,7 @@ class Declared:
             spread = zip(node.elts, parts, strict=True)
             return tuple(v for part, value in spread for v in (value if isinstance(part, ast.Starred) else [value]))
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):  # such as GAN.NETWORKS
-            return next((one.own(node.attr) for one in self.lineage() if one.node.name == node.value.id), UNKNOWN)
+            return next((one.variable(node.attr) for one in self.lineage() if one.node.name == node.value.id), UNKNOWN)
         if isinstance(node, ast.Name):
             return self.variable(node.id)
         try:

@@ -226,9 +226,11 @@ def prepare(job: Job, model: Any, stage: str | None, steps: int) -> None:
         steps: of this stage, after which learning rates that fall have fallen to 0.
 
     Raises:
-        UsageError: a player that the model does not have, or a rate to fall that follows a schedule already.
+        UsageError: a player that the model does not have, a rate to fall that follows a schedule already, or stages
+            that are too short.
     """
     identity = job.identity
+    model.check_steps(steps)
     _check_players(model, identity["learning_rate"])
     model.stage = stage  # whose players are asked for
     made = _optimizers(model, identity["learning_rate"], identity.get("optimizer"))
