@@ -39,14 +39,14 @@ def sides(size: str) -> tuple[int, int]:
     return int(height), int(breadth)
 
 
-def channels(count: int, base: int, most: int) -> list[int]:
-    """Returns the channels of so many sizes, the smallest first: `base` over the side, counted from 4, at most `most`.
+def channels(count: int, base: int, largest: int) -> list[int]:
+    """Returns the channels of so many sizes, the smallest first: `base` over the side, counted from 4, or `largest`.
 
     Raises:
         UsageError: a number below 1.
     """
-    base, most = positive("base", base), positive("most", most)
-    return [max(1, min(base >> index + 2, most)) for index in range(count)]
+    base, largest = positive("base", base), positive("largest", largest)
+    return [max(1, min(base >> index + 2, largest)) for index in range(count)]
 
 
 def doubled(x: Any) -> Any:
@@ -60,17 +60,17 @@ def halved(x: Any) -> Any:
 
 
 @network
-def generator(laws: Laws, image_shape: Sequence[int], base: int = 16384, most: int = 512) -> keras.Model:
+def generator(laws: Laws, image_shape: Sequence[int], base: int = 16384, largest: int = 512) -> keras.Model:
     """Maps the inputs that `laws` names to images (B, H, W, C), by way of every smaller size; `grown` cuts it.
 
     Args:
         laws: of the inputs.
         image_shape: (H, W, C).
         base: channels at the side 1, were there no bound: half as many with each doubling.
-        most: the bound.
+        largest: the bound.
     """
     names = sizes(image_shape)
-    widths, (height, breadth) = channels(len(names), base, most), sides(names[0])
+    widths, (height, breadth) = channels(len(names), base, largest), sides(names[0])
     inputs, x = joined(laws)
     x = PixelNorm()(x)
     x = EqualizedDense(height * breadth * widths[0], gain=ROOT / 4, use_bias=False, name=f"dense_{names[0]}")(x)
@@ -123,7 +123,7 @@ def grown(net: keras.Model, size: str, before: str | None, image_shape: Sequence
 def discriminator(
     image_shape: Sequence[int],
     base: int = 16384,
-    most: int = 512,
+    largest: int = 512,
     smooth: Callable[[], Any] | None = None,
     of: keras.Model | None = None,
     blended: bool = True,
@@ -133,13 +133,13 @@ def discriminator(
     Args:
         image_shape: (H, W, C).
         base: as for `generator`.
-        most: as for `generator`.
+        largest: as for `generator`.
         smooth: makes the layer that blurs maps before they are halved, if any does.
         of: a discriminator of larger images, whose layers this one shares; by default it has its own.
         blended: whether its own size is blended with the one before; sizes in between are not, of a part.
     """
     names = sizes(image_shape)
-    widths, top = channels(len(names), base, most), len(names) - 1
+    widths, top = channels(len(names), base, largest), len(names) - 1
 
     def layer(kind, *args, name, **more):
         return kind(*args, name=name, **more) if of is None else of.get_layer(name)

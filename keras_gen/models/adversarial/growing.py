@@ -56,7 +56,7 @@ class Growing:
             made = {"dtype": self.dtype_policy}
             if net is self.discriminator:
                 shape = (*progressive.sides(size), self.image_shape[-1])
-                made |= {"base": self.base, "most": self.most, "smooth": self.smooth}
+                made |= {"base": self.base, "largest": self.largest, "smooth": self.smooth}
                 self._parts[key] = progressive.discriminator(shape, of=net, blended=before is not None, **made)
             else:
                 self._parts[key] = progressive.grown(net, size, before, self.image_shape if shown else None, **made)

@@ -26,7 +26,7 @@ class ProgressiveGAN(Growing, WGANGP):
         image_shape: (H, W, C); the sides come from doubling 4 to 7 pixels: 28, 32, 48x64, 1024, ...
         latent_dim: number of latent coordinates, which are scaled to a mean square of 1.
         base: channels are `base` over the side, ...
-        most: ... and no more than this.
+        largest: ... and no more than this.
         fade_steps: steps of the critic in a stage after which its new layers count in full: in the paper those of
             600,000 images, and as many follow, in batches of 16 at most sizes.
         drift: weight of the mean square of the critic's output for real images.
@@ -62,7 +62,7 @@ class ProgressiveGAN(Growing, WGANGP):
         image_shape: Sequence[int] = (32, 32, 3),
         latent_dim: int = 512,
         base: int = 16384,
-        most: int = 512,
+        largest: int = 512,
         fade_steps: int = 37_500,
         drift: float = 1e-3,
         penalty_weight: float = 10.0,
@@ -72,7 +72,7 @@ class ProgressiveGAN(Growing, WGANGP):
         **kwargs: Any,
     ):
         laws = {"latent": ((None, positive("latent_dim", latent_dim)), Law(kwargs.get("latent", "normal")))}
-        made = {"image_shape": image_shape, "base": base, "most": most, "dtype": kwargs.get("dtype")}
+        made = {"image_shape": image_shape, "base": base, "largest": largest, "dtype": kwargs.get("dtype")}
         super().__init__(
             generator=progressive.generator(laws, **made),
             discriminator=progressive.discriminator(**made),
@@ -83,7 +83,7 @@ class ProgressiveGAN(Growing, WGANGP):
             ema=ema,
             **kwargs,
         )
-        self.base, self.most, self.drift = base, most, drift
+        self.base, self.largest, self.drift = base, largest, drift
 
     @staticmethod
     def paper_optimizer() -> keras.optimizers.Optimizer:

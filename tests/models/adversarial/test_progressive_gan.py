@@ -15,7 +15,7 @@ from keras_gen.networks import progressive
 
 
 def small(**more):
-    sizes = {"image_shape": (8, 8, 1), "latent_dim": 5, "base": 32, "most": 6, "fade_steps": 64, "drift": 0.5}
+    sizes = {"image_shape": (8, 8, 1), "latent_dim": 5, "base": 32, "largest": 6, "fade_steps": 64, "drift": 0.5}
     return {**sizes, "penalty_weight": 5.0, "ema": 0.9, "seed": 3, **more}
 
 
@@ -29,9 +29,9 @@ def count(network):
     return sum(int(np.prod(variable.shape)) for variable in network.trainable_variables)
 
 
-def by_hand(side, colors=3, base=16384, most=512):
+def by_hand(side, colors=3, base=16384, largest=512):
     """Returns the weights of the paper's table 2, of the generator and the discriminator, with channels as it says."""
-    widths = [min(base // one, most) for one in (4 << index for index in range((side // 4).bit_length()))]
+    widths = [min(base // one, largest) for one in (4 << index for index in range((side // 4).bit_length()))]
 
     def conv(inputs, outputs, kernel=3):
         return kernel**2 * inputs * outputs + outputs
@@ -54,7 +54,7 @@ def both(side, colors=3, **sizes):
 
 def test_networks_have_the_weights_of_the_papers_table():
     assert by_hand(1024) == (23_079_115, 23_087_249), "what the authors' programs print"
-    assert both(16, 1, base=256, most=40) == by_hand(16, 1, base=256, most=40)
+    assert both(16, 1, base=256, largest=40) == by_hand(16, 1, base=256, largest=40)
 
 
 @pytest.mark.slow
