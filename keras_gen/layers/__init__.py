@@ -19,7 +19,7 @@ from keras_gen.layers.resample import FIR
 from keras_gen.layers.shuffle import PixelShuffle
 from keras_gen.layers.spade import SpatiallyAdaptiveNormalization
 from keras_gen.layers.spectral import SpectralConv2D, SpectralDense
-from keras_gen.layers.style import AdaptiveInstanceNormalization, FadeIn, Noise, PixelNorm, Styles
+from keras_gen.layers.style import AdaptiveInstanceNormalization, FadeIn, LearnedConstant, Noise, PixelNorm, Styles
 
 __all__ = [
     "AdaptiveInstanceNormalization",
@@ -34,6 +34,7 @@ __all__ = [
     "FadeIn",
     "ImagePool",
     "InstanceNormalization",
+    "LearnedConstant",
     "MaskedConv2D",
     "MinibatchStddev",
     "ModulatedConv2D",

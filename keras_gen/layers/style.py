@@ -126,6 +126,47 @@ def _mean(w):
 
 
 @keras.saving.register_keras_serializable("keras_gen")
+class LearnedConstant(keras.layers.Layer):
+    """Gives each row of a batch the same learned map, which a synthesis network begins with, (B, ...) to (B, *shape).
+
+    Args:
+        shape: of the map, (h, w, C).
+        deviation: of its first values, normal around 0 (StyleGAN2: 1); 0 makes them ones (StyleGAN).
+        **kwargs: `name` and `dtype`.
+
+    Example:
+        ```python
+        x = LearnedConstant((4, 4, 32))(tf.ones((8, 64)))  # (8, 4, 4, 32)
+        ```
+
+    Reference:
+        Karras, Laine and Aila, "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019,
+        arXiv:1812.04948, section 2.
+    """
+
+    def __init__(self, shape: tuple[int, int, int], deviation: float = 1.0, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.shape, self.deviation = [int(side) for side in shape], deviation
+
+    def build(self, input_shape):
+        """Makes the map."""
+        first = keras.initializers.RandomNormal(stddev=self.deviation) if self.deviation else "ones"
+        self.map = self.add_weight(name="map", shape=self.shape, initializer=first)
+
+    def get_config(self):
+        """Returns the constructor's arguments."""
+        return {**super().get_config(), "shape": self.shape, "deviation": self.deviation}
+
+    def call(self, x):
+        """Returns the map, once for each row of `x`."""
+        return tf.tile(tf.convert_to_tensor(self.map)[None], (tf.shape(x)[0], 1, 1, 1))
+
+    def compute_output_shape(self, input_shape):
+        """Returns the shape of what `call` returns."""
+        return (input_shape[0], *self.shape)
+
+
+@keras.saving.register_keras_serializable("keras_gen")
 class Noise(keras.layers.Layer):
     """Adds to each pixel of a map a number of its own, times a learned strength that starts at 0.
 

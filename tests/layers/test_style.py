@@ -15,6 +15,7 @@ from keras_gen.layers import (
     EqualizedConv2D,
     EqualizedDense,
     FadeIn,
+    LearnedConstant,
     ModulatedConv2D,
     Noise,
     PixelNorm,
@@ -226,6 +227,13 @@ def test_noise_of_no_strength_is_none_and_each_map_takes_its_own_part():
         np.testing.assert_allclose(layer([x, noise]), x + own * np.float32(strength), rtol=1e-5, atol=1e-6)
 
 
+def test_a_constant_is_the_same_for_all_rows(seeded):
+    for deviation in (0, 1):
+        rows = LearnedConstant((4, 4, 64), deviation)(normal(3, 2)).numpy()
+        np.testing.assert_array_equal(rows[0], rows[2])
+        assert rows.std() == pytest.approx(deviation, rel=0.1) and rows.mean() == pytest.approx(1 - deviation, abs=0.1)
+
+
 def test_pixels_have_mean_square_1():
     x = PixelNorm()(3 * normal(2, 4, 4, 5)).numpy()
     np.testing.assert_allclose(np.mean(x**2, axis=-1), 1, rtol=1e-5)
@@ -266,6 +274,7 @@ EVERY = [
     (Styles(3, 0.9, cutoff=2), STYLE),
     (Noise(2, per_channel=True), [MAP, (2, 18)]),
     (AdaptiveInstanceNormalization(1e-6), [MAP, STYLE]),
+    (LearnedConstant((4, 4, 3)), STYLE),
     (FadeIn(0.5), [MAP, MAP]),
 ]
 
