@@ -304,6 +304,7 @@ def initialize(model: Any, source: str) -> None:
     where = f"--init-from {shown(source, 60)}"
     if type(other) is not type(model):
         raise UsageError(f"{where} is a {type(other).__name__}, not a {type(model).__name__}; give a run of that model")
+    other.stage = model.stage  # of none yet: what all stages train
     ours, theirs = (_networks(one, averages=model.ema is not None) for one in (model, other))
     if len(ours) != len(theirs):
         raise UsageError(f"{where} has {len(theirs)} networks to train, not {len(ours)}; give the same --set")
@@ -338,7 +339,7 @@ def _known_classes(options, chosen):
 def _networks(model, averages):
     """Returns the networks that are trained, and those that are sampled with where these are averages of them."""
     trained = [network for player in model.players() for network in player.networks]
-    return trained + ([model.inference(name) for name in model.averaged] if averages else [])
+    return trained + ([model.network(name, training=False) for name in model.averaged] if averages else [])
 
 
 def steps_asked(options: argparse.Namespace, steps_per_epoch: int) -> int | None:

@@ -201,6 +201,7 @@ class GenerativeModel(Inference, Step, Fit, Inherited, keras.Model):
         twin = type(self).from_config(config.in_float32(self.get_config()))
         for ours, theirs in zip(twin.weights, self.weights, strict=True):
             ours.assign(theirs)
+        twin.stage = self.stage
         return twin
 
     # --- compile -----------------------------------------------------------------------------------------------------

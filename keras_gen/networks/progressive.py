@@ -1,16 +1,29 @@
 """Networks that grow: of the smallest image first, and of a larger one with each stage."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import keras
 from keras import layers
 
 from keras_gen.errors import UsageError, positive
-from keras_gen.layers import BiasActivation, EqualizedConv2D, EqualizedDense, FadeIn, MinibatchStddev, PixelNorm
+from keras_gen.layers import (
+    FIR,
+    AdaptiveInstanceNormalization,
+    BiasActivation,
+    EqualizedConv2D,
+    EqualizedDense,
+    FadeIn,
+    LearnedConstant,
+    MinibatchStddev,
+    Noise,
+    PixelNorm,
+)
+from keras_gen.layers.equalized import ROOT
 from keras_gen.networks.build import Laws, halvings, joined, network
 
-ROOT = 2.0**0.5
+BLUR = partial(FIR, (1, 2, 1))  # of StyleGAN, after maps were doubled and before they are halved
 LEAKY = {"activation": "leaky_relu", "gain": ROOT}
 
 
@@ -164,3 +177,38 @@ def discriminator(
     x = layer(EqualizedDense, widths[0], name="dense", **LEAKY)(layers.Flatten()(x))
     x = layer(EqualizedDense, 1, name="logit")(x)
     return keras.Model({"image": image}, layers.Activation("linear", dtype="float32")(x), name="discriminator")
+
+
+@network
+def synthesis(image_shape: Sequence[int], style_dim: int = 512, base: int = 16384, largest: int = 512) -> keras.Model:
+    """Maps `style` (B, n, style_dim) and `noise` (B, m) to images (B, H, W, C): StyleGAN's, which grows.
+
+    A size has two layers, each with noise for every pixel and a style; of the smallest, the first is a constant.
+
+    Args:
+        image_shape: (H, W, C).
+        style_dim: number of coordinates of w.
+        base: as for `generator`.
+        largest: as for `generator`.
+    """
+    names = sizes(image_shape)
+    widths = channels(len(names), base, largest)
+    style = keras.Input((2 * len(names), style_dim), name="style")
+    noise = keras.Input((2 * sum(height * breadth for height, breadth in map(sides, names)),), name="noise")
+    w, start, number, image = keras.ops.unstack(style, 2 * len(names), axis=1), 0, 0, None
+
+    def styled(x):
+        nonlocal start, number
+        x = Noise(start, per_channel=True, name=f"noise_{number}")([x, noise])
+        x = BiasActivation("leaky_relu", name=f"bias_{number}")(x)
+        x = AdaptiveInstanceNormalization(name=f"style_{number}")([x, w[number]])
+        start, number = start + x.shape[1] * x.shape[2], number + 1
+        return x
+
+    x = styled(LearnedConstant((*sides(names[0]), widths[0]), deviation=0.0, name="constant")(w[0]))
+    for index, (size, width) in enumerate(zip(names, widths, strict=True)):
+        for letter in "ab" if index else "b":
+            conv = EqualizedConv2D(width, 3, gain=ROOT, use_bias=False, name=f"conv_{size}_{letter}")
+            x = styled(conv(x) if letter == "b" else BLUR()(conv(doubled(x))))
+        image = colored(x, image_shape[-1], size, image)
+    return keras.Model({"style": style, "noise": noise}, image, name="synthesis")

@@ -39,18 +39,25 @@ class Growing:
         size = self.stage or self.stages[-1]
         return dict(zip(self.stages[1:], self.stages, strict=False)).get(size)
 
+    def fade(self, net: keras.Model) -> keras.layers.Layer:
+        """Returns the layer of a network that blends this stage's size with the one before."""
+        name = f"fade_{self.stage or self.stages[-1]}"
+        return next(layer for layer in net._flatten_layers() if layer.name == name)
+
     def grown(self, net: keras.Model, shown: bool = False) -> keras.Model:
-        """Returns the part of a network that has grown by this stage, which shares its layers.
+        """Returns the part of a network that has grown by this stage, which shares its layers; without a stage, all.
 
         Args:
             net: the generator, its average or the discriminator.
             shown: images of the generator are of `image_shape` and in [-1, 1]; once they count in full, those of the
                 size before take no part.
         """
+        if self.stage is None and not shown:
+            return net
         size, before = self.stage or self.stages[-1], self.fading()
         if shown and before:
             with tf.init_scope():  # a number, also where a function is traced
-                before = before if float(net.get_layer(f"fade_{size}").alpha) < 1 else None
+                before = before if float(self.fade(net).alpha) < 1 else None
         key = id(net), size, before, shown
         if key not in self._parts:
             made = {"dtype": self.dtype_policy}
@@ -59,8 +66,12 @@ class Growing:
                 made |= {"base": self.base, "largest": self.largest, "smooth": self.smooth}
                 self._parts[key] = progressive.discriminator(shape, of=net, blended=before is not None, **made)
             else:
-                self._parts[key] = progressive.grown(net, size, before, self.image_shape if shown else None, **made)
+                self._parts[key] = self.cut(net, size, before, self.image_shape if shown else None, **made)
         return self._parts[key]
+
+    def cut(self, net: keras.Model, *how: Any, **more: Any) -> keras.Model:
+        """Returns a part of the generator, as `networks.progressive.grown` does."""
+        return progressive.grown(net, *how, **more)
 
     def check_steps(self, steps: int) -> None:
         """Refuses stages that end before their layers have faded in.
@@ -99,12 +110,12 @@ class Growing:
         if before is None:
             return image
         coarse = tf.repeat(tf.repeat(tf.nn.avg_pool2d(image, 2, 2, "VALID"), 2, axis=1), 2, axis=2)
-        return self.generator.get_layer(f"fade_{size}")([coarse, image])
+        return self.fade(self.generator)([coarse, image])
 
     def discriminator_loss(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns the terms of the loss; in training, with the new layers faded in as far as this step is."""
         if training and self.fading():
             done = tf.cast(self.d_optimizer.iterations, tf.float32) / self.fade_steps
             for net in (self.generator, self.discriminator):
-                net.get_layer(f"fade_{self.stage}").alpha.assign(tf.minimum(1.0, done))
+                self.fade(net).alpha.assign(tf.minimum(1.0, done))
         return super().discriminator_loss(batch, training)

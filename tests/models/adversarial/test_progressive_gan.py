@@ -9,6 +9,7 @@ from tiny import batch_for, difference, everything, make, real_digits
 
 import keras_gen
 from keras_gen.callbacks import Checkpoint
+from keras_gen.cli.settings import initialize
 from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch
 from keras_gen.networks import progressive
@@ -104,6 +105,23 @@ def test_a_stage_begins_as_the_one_before_has_ended_bit_for_bit():
         network.get_layer("fade_8x8").alpha.assign(0.5)
     assert np.abs(model.sample(5) - sample).max() > 0.1
     assert np.abs(logits(model, images) - judged).min() > 1e-3
+
+
+def test_weights_of_another_run_are_those_of_all_stages(tmp_path):
+    other = drawn(make("progressive_gan-two", compiled=False, image_shape=(16, 16, 1)))
+    other.compile(stage="8x8")
+    other.save(tmp_path / "model.keras")
+    model = make("progressive_gan-two", compiled=False, image_shape=(16, 16, 1))
+    initialize(model, tmp_path / "model.keras")
+    assert difference(model.get_weights(), other.get_weights()) == 0
+
+
+def test_in_half_precision_a_copy_in_float32_is_of_the_same_stage():
+    model = make("progressive_gan-two", compiled=False, dtype="mixed_bfloat16")
+    model.compile(stage="4x4")
+    sample = model.float32().sample(2)
+    assert np.array_equal(sample, sample[:, ::2, ::2].repeat(2, 1).repeat(2, 2))
+    assert model.float32().stage == "4x4"
 
 
 def test_in_every_stage_samples_have_the_full_size_with_pixels_repeated():
@@ -209,6 +227,15 @@ def test_the_papers_settings():
     assert (optimizer.beta_1, optimizer.beta_2) == (0.0, 0.99)
 
 
+@pytest.mark.slow
+def test_the_papers_networks_take_a_step_in_parts():
+    model = keras_gen.ProgressiveGAN(image_shape=(128, 128, 3), seed=0)
+    model.compile(stage="128x128", accumulate=2)
+    images = np.random.default_rng(0).uniform(-1, 1, (2, 128, 128, 3)).astype(np.float32)
+    history = model.fit(images, batch_size=2, verbose=0).history
+    assert np.isfinite(history["loss"]).all() and int(model.d_optimizer.iterations) == 1
+
+
 def test_stages_that_end_before_their_fade_are_refused_in_a_line():
     model = make("progressive_gan-two", compiled=False)
     model.check_steps(32)  # each of two steps of the critic
@@ -271,6 +298,20 @@ BUGS = (
         "if before is None:\n            return image\n        coarse",
         "if True:\n            return image\n        coarse",
         ("test_real_images_are_means_blended_with_their_own_coarser_selves",),
+    ),
+    Bug(
+        "growing: a copy in float32 is of the last stage",
+        "game/model.py",
+        "twin.stage = self.stage",
+        "pass",
+        ("test_in_half_precision_a_copy_in_float32_is_of_the_same_stage",),
+    ),
+    Bug(
+        "growing: weights of another run are those of its stage",
+        "cli/settings.py",
+        "    other.stage = model.stage",
+        "    model.stage = other.stage",
+        ("test_weights_of_another_run_are_those_of_all_stages",),
     ),
     Bug(
         "growing: evaluation fades, too",
