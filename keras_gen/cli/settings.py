@@ -228,9 +228,11 @@ def prepare(job: Job, model: Any, stage: str | None, steps: int) -> None:
         steps: of this stage, after which learning rates that fall have fallen to 0.
 
     Raises:
-        UsageError: a player that the model does not have, or a rate to fall that follows a schedule already.
+        UsageError: a player that the model does not have, a rate to fall that follows a schedule already, or stages
+            that are too short.
     """
     identity = job.identity
+    model.check_steps(steps)
     _check_players(model, identity["learning_rate"])
     model.stage = stage  # whose players are asked for
     made = _optimizers(model, identity["learning_rate"], identity.get("optimizer"))
@@ -304,6 +306,7 @@ def initialize(model: Any, source: str) -> None:
     where = f"--init-from {shown(source, 60)}"
     if type(other) is not type(model):
         raise UsageError(f"{where} is a {type(other).__name__}, not a {type(model).__name__}; give a run of that model")
+    other.stage = model.stage  # of none yet: what all stages train
     ours, theirs = (_networks(one, averages=model.ema is not None) for one in (model, other))
     if len(ours) != len(theirs):
         raise UsageError(f"{where} has {len(theirs)} networks to train, not {len(ours)}; give the same --set")
@@ -338,7 +341,7 @@ def _known_classes(options, chosen):
 def _networks(model, averages):
     """Returns the networks that are trained, and those that are sampled with where these are averages of them."""
     trained = [network for player in model.players() for network in player.networks]
-    return trained + ([model.inference(name) for name in model.averaged] if averages else [])
+    return trained + ([model.network(name, training=False) for name in model.averaged] if averages else [])
 
 
 def steps_asked(options: argparse.Namespace, steps_per_epoch: int) -> int | None:

@@ -7,8 +7,8 @@ check_backend()
 from keras_gen.layers.attention import CausalSelfAttention, Positions, TransformerBlock
 from keras_gen.layers.attention2d import SelfAttention2D
 from keras_gen.layers.codebook import Codebook
-from keras_gen.layers.equalized import BiasActivation, EqualizedConv2D, EqualizedDense
 from keras_gen.layers.conditional import ConditionalBatchNormalization, ModulatedBatchNormalization
+from keras_gen.layers.equalized import BiasActivation, EqualizedConv2D, EqualizedDense
 from keras_gen.layers.instance import InstanceNormalization, ReflectionPadding2D
 from keras_gen.layers.masked import MaskedConv2D
 from keras_gen.layers.minibatch import MinibatchStddev
