@@ -95,6 +95,8 @@ def _train(command) -> None:
     add("--learning-rate", "--lr", type=_rates, metavar="X", help=rate)
     decay = "share of the steps, in [0, 1), after which learning rates fall linearly to 0 (default: the recipe's)"
     add("--decay-from", type=_share, metavar="SHARE", help=decay)
+    parts = "pass each batch in so many parts: the update of the whole, less memory (default: the recipe's, or 1)"
+    add("--accumulate", type=_count, metavar="N", help=parts)
     devices = "auto (default), one, mirrored (all GPUs of this machine), multi_worker (TF_CONFIG, Slurm) or tpu"
     add("--strategy", default="auto", choices=STRATEGIES, metavar="NAME", help=devices)
     add("--replicas", type=_count, metavar="N", help="of mirrored: so many GPUs or, without one, logical CPUs")

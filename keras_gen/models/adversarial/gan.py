@@ -211,7 +211,7 @@ class GAN(GenerativeModel):
 
     def call(self, inputs, training=False):
         """Maps latents, or the generator's inputs by name, to images."""
-        generator = self.network("generator", training)
+        generator = self.network("generator", True) if training else self.inference("generator")
         return call(generator, inputs if isinstance(inputs, dict) else {"latent": inputs}, training)
 
     def players(self) -> tuple[Player, ...]:
@@ -263,8 +263,10 @@ class GAN(GenerativeModel):
             seen = self.augmented(image, "r1", batch, training)
             return self.logit(self.judge(seen, "r1", batch, False))
 
+        image = self.images(batch)
+
         def penalty():
-            return r1(critic, batch["image"])
+            return r1(critic, image)
 
         every = self.r1_every if training else 1
         return {"r1": lazily(penalty, every, self.d_optimizer.iterations)}
@@ -303,6 +305,10 @@ class GAN(GenerativeModel):
 
     def real(self, batch: Batch, training: bool) -> tf.Tensor:
         """Returns this step's real images (B, H, W, C)."""
+        return self.images(batch)
+
+    def images(self, batch: Batch) -> tf.Tensor:
+        """Returns a batch's images (B, H, W, C) as the networks see them."""
         return tf.cast(batch["image"], tf.float32)
 
     def fake(self, batch: Batch, training: bool) -> tf.Tensor:
@@ -322,7 +328,8 @@ class GAN(GenerativeModel):
 
         def output():
             seen = self.augmented(image, kind, batch, training)
-            return call(self.discriminator, self.discriminator_inputs(seen, kind, batch, training), training)
+            judge = self.network("discriminator", training)
+            return call(judge, self.discriminator_inputs(seen, kind, batch, training), training)
 
         return batch.once(f"{kind}_logits", output)
 
