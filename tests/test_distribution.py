@@ -109,7 +109,7 @@ def game(name):
         return model, 8
     if name.startswith("biggan"):
         sizes = {"image_shape": (8, 8, 1), "latent_dim": 64, "width": 2, "embedding": 4, "attention": (8,)}
-        model = FixedBigGAN(**sizes, orthogonal=0.01, seed=0)
+        model = FixedBigGAN(**sizes, orthogonal=0.01, n_critic=1, seed=0)
         for layer in model.generator._flatten_layers() if name == "biggan" else ():
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
