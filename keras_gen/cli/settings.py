@@ -65,6 +65,7 @@ def job(options: argparse.Namespace) -> Job:
     batch_size = options.batch_size or min(usual["batch_size"], len(data))
     rate = options.learning_rate if options.learning_rate is not None else usual.get("learning_rate")
     decay = options.decay_from if options.decay_from is not None else usual.get("decay_from")
+    parts = options.accumulate or usual.get("accumulate", 1)
     identity = {
         "model": options.name,
         "configuration": _configuration(cls, arguments),
@@ -77,6 +78,7 @@ def job(options: argparse.Namespace) -> Job:
         "init_from": options.init_from,
         **({"optimizer": usual["optimizer"]} if "optimizer" in usual else {}),
         **({"decay_from": decay} if decay is not None else {}),
+        **({"accumulate": parts} if parts > 1 else {}),
     }
     return Job(options.name, cls, arguments, data, validation, usual, batch_size, identity)
 
@@ -238,7 +240,7 @@ def prepare(job: Job, model: Any, stage: str | None, steps: int) -> None:
         for player in model.players():
             optimizer = made.get(player.prefixed("optimizer")) or player.paper_optimizer()
             made[player.prefixed("optimizer")] = _falling(optimizer, identity["decay_from"], steps * _updates(player))
-    model.compile(stage=stage, **made)
+    model.compile(stage=stage, accumulate=identity.get("accumulate", 1), **made)
 
 
 def _updates(player):

@@ -5,8 +5,9 @@ from keras_gen.errors import check_backend
 check_backend()
 
 from keras_gen.layers.attention import CausalSelfAttention, Positions, TransformerBlock
+from keras_gen.layers.attention2d import SelfAttention2D
 from keras_gen.layers.codebook import Codebook
-from keras_gen.layers.conditional import ConditionalBatchNormalization
+from keras_gen.layers.conditional import ConditionalBatchNormalization, ModulatedBatchNormalization
 from keras_gen.layers.equalized import BiasActivation, EqualizedConv2D, EqualizedDense
 from keras_gen.layers.instance import InstanceNormalization, ReflectionPadding2D
 from keras_gen.layers.masked import MaskedConv2D
@@ -40,11 +41,13 @@ __all__ = [
     "ModulatedConv2D",
     "Noise",
     "PixelNorm",
+    "ModulatedBatchNormalization",
     "PixelShuffle",
     "Positions",
     "ReflectionPadding2D",
     "RowLSTM",
     "RunningMoments",
+    "SelfAttention2D",
     "SpatiallyAdaptiveNormalization",
     "SpectralConv2D",
     "SpectralDense",

@@ -265,11 +265,8 @@ class GAN(GenerativeModel):
 
         image = self.images(batch)
 
-        def penalty():
-            return r1(critic, image)
-
         every = self.r1_every if training else 1
-        return {"r1": lazily(penalty, every, self.d_optimizer.iterations)}
+        return {"r1": lazily(lambda: r1(critic, image), every, self.d_optimizer.iterations)}
 
     def generator_terms(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns the further terms of the generator's loss."""
