@@ -352,6 +352,24 @@ except UsageError as error:
     assert "refused" in run(code)
 
 
+@pytest.mark.slow
+def test_networks_grow_on_two_replicas_by_one_weight():
+    code = """
+import numpy as np, keras, keras_gen
+from tiny import make, real_digits
+with keras_gen.distribution.strategy("mirrored", replicas=2).scope():
+    model = make("progressive_gan", compiled=False)
+    model.compile(stage="8x8")
+history = model.fit(real_digits(24)[0], batch_size=8, verbose=0).history
+networks = (model.generator, model.ema_generator, model.discriminator)
+copies = [float(one) for net in networks for one in model.fade(net).alpha.value.values]
+assert len(copies) == 6 and np.allclose(copies, 2 / 64, atol=1e-7), copies
+assert np.isfinite(history["loss"]).all() and model.sample(2).shape == (2, 8, 8, 1)
+print("grown")
+"""
+    assert "grown" in run(code)
+
+
 def test_a_run_on_two_replicas_resumes_bit_for_bit(tmp_path):
     code = f"""
 import keras, numpy as np, keras_gen

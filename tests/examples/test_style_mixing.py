@@ -14,9 +14,9 @@ def folder(tmp_path_factory):
     """A StyleGAN of 8x8 pixels with large weights, as a file of Keras and exported."""
     folder = tmp_path_factory.mktemp("mixing")
     model = make("stylegan", compiled=False)
-    for variable in model.ema_generator.variables:
-        if "noise" not in variable.path and "mean" not in variable.path and "alpha" not in variable.path:
-            variable.assign(np.random.default_rng(len(variable.path)).normal(size=variable.shape) * 0.7)
+    for variable in model.ema_generator.get_layer("synthesis").variables:
+        if "noise" not in variable.path and "alpha" not in variable.path:
+            variable.assign(np.random.default_rng(len(variable.path)).normal(size=variable.shape))
     model.save(folder / "model.keras")
     export.onnx.export(model, folder)
     return folder, model
@@ -43,11 +43,12 @@ def test_rows_and_columns_are_the_images_of_their_styles_and_files_draw_the_same
     of = sheets["model.keras", 1]
     assert np.ptp(of[1:, 1:], axis=(0, 1)).max() > 20
     all_row, all_column = sheets["model.keras", 4], sheets["model.keras", 0]
-    assert np.array_equal(all_row[1:, 1:], np.repeat(of[1:, :1], 3, axis=1))
-    assert np.array_equal(all_column[1:, 1:], np.repeat(of[:1, 1:], 2, axis=0))
-    assert np.abs(sheets["map.onnx", 1].astype(int) - of).max() <= 1
-    styles = model.sample(5, seed=4, truncation=1)
-    assert styles.shape == (5, 8, 8, 1)
+    for found, expected in (
+        (all_row[1:, 1:], np.repeat(of[1:, :1], 3, axis=1)),
+        (all_column[1:, 1:], np.repeat(of[:1, 1:], 2, axis=0)),
+        (sheets["map.onnx", 1], of),
+    ):
+        assert np.abs(found.astype(int) - expected).max() <= 1, "but for rounding"
 
 
 def test_what_it_cannot_do_is_said(folder, capsys):

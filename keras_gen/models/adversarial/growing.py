@@ -23,6 +23,14 @@ class Growing:
 
     Raises:
         UsageError: `fade_steps` is not a whole number from 1 on.
+
+    Example:
+        ```python
+        model = keras_gen.ProgressiveGAN(image_shape=(8, 8, 1), base=32, latent_dim=4)
+        model.compile(stage="4x4")
+        model.network("discriminator", training=True).input_shape  # {"image": (None, 4, 4, 1)}
+        model.sample(2).shape  # (2, 8, 8, 1), with pixels repeated
+        ```
     """
 
     smallest = 0  # number of the first size that is a stage

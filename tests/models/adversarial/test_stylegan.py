@@ -17,9 +17,10 @@ def small(**more):
     return {**sizes, "fade_steps": 64, "mixing": 0.0, "r1": 2.0, "r1_every": 2, "ema": 0.9, "seed": 3, **more}
 
 
+AUGMENTED = {"augment": ("translation",), "augment_target": 0.3}
 ROWS = {
     "stylegan": ("stylegan", small),
-    "stylegan-grown": ("stylegan", lambda: small(image_shape=(16, 16, 1), mixing=0.5)),
+    "stylegan-grown": ("stylegan", lambda: small(image_shape=(16, 16, 1), mixing=0.5, **AUGMENTED)),
 }
 
 
