@@ -4,6 +4,7 @@ from keras_gen.errors import check_backend
 
 check_backend()
 
+from keras_gen.layers.alias_free import FilteredLeakyReLU, FourierFeatures, MagnitudeNormalization
 from keras_gen.layers.attention import CausalSelfAttention, Positions, TransformerBlock
 from keras_gen.layers.codebook import Codebook
 from keras_gen.layers.conditional import ConditionalBatchNormalization
@@ -22,8 +23,11 @@ __all__ = [
     "Codebook",
     "ConditionalBatchNormalization",
     "DiagonalBiLSTM",
+    "FilteredLeakyReLU",
+    "FourierFeatures",
     "ImagePool",
     "InstanceNormalization",
+    "MagnitudeNormalization",
     "MaskedConv2D",
     "MinibatchStddev",
     "PixelShuffle",
