@@ -234,7 +234,7 @@ def prepare(job: Job, model: Any, stage: str | None, steps: int) -> None:
     made = _optimizers(model, identity["learning_rate"], identity.get("optimizer"))
     if "decay_from" in identity:
         for player in model.players():
-            optimizer = made.get(player.prefixed("optimizer")) or player.optimizer()
+            optimizer = made.get(player.prefixed("optimizer")) or player.paper_optimizer()
             made[player.prefixed("optimizer")] = _falling(optimizer, identity["decay_from"], steps * _updates(player))
     model.compile(stage=stage, **made)
 
@@ -282,7 +282,7 @@ def _optimizers(model, rate, described):
     made = {}
     for player in players:
         if described or player.name in rates:
-            optimizer = keras.optimizers.get(copy.deepcopy(described)) if described else player.optimizer()
+            optimizer = keras.optimizers.get(copy.deepcopy(described)) if described else player.paper_optimizer()
             changed = {"learning_rate": rates[player.name]} if player.name in rates else {}
             made[player.prefixed("optimizer")] = type(optimizer).from_config({**optimizer.get_config(), **changed})
     return made

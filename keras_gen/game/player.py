@@ -1,5 +1,6 @@
 """A player of the game: the networks that one optimizer may move, and the loss that it moves them down."""
 
+import inspect
 import types
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -23,7 +24,7 @@ class Player(NamedTuple):
         networks: what this player may move, and nothing else.
         loss: `(batch, training)` to a dict of scalars, each a mean over this replica's batch; their weighted sum is
             minimized.
-        optimizer: makes the paper's optimizer, for a `compile()` without one.
+        optimizer: makes the paper's optimizer, for a `compile()` without one; it may take the name as `player`.
         terms: the terms of the loss that get a metric of their own, without their weight.
         weights: the weight of a term in the sum, where it is not 1.
         steps: updates in a round of the alternating rule, each on rows of its own.
@@ -33,7 +34,7 @@ class Player(NamedTuple):
     name: str
     networks: tuple
     loss: Callable[[Batch, bool], dict[str, tf.Tensor]]
-    optimizer: Callable[[], keras.optimizers.Optimizer]
+    optimizer: Callable[..., keras.optimizers.Optimizer]
     terms: tuple[str, ...] = ()
     weights: Mapping[str, float] = types.MappingProxyType({})
     steps: int = 1
@@ -61,6 +62,11 @@ class Player(NamedTuple):
     def total(self, terms: Mapping[str, Any]) -> Any:
         """Returns the weighted sum of terms of the loss."""
         return tf.add_n([self.weights.get(name, 1.0) * value for name, value in terms.items()])
+
+    def paper_optimizer(self) -> keras.optimizers.Optimizer:
+        """Returns the paper's optimizer of this player: a function that takes `player` is called with its name."""
+        told = "player" in inspect.signature(self.optimizer).parameters
+        return self.optimizer(player=self.name) if told else self.optimizer()
 
     @property
     def variables(self) -> list:
@@ -96,7 +102,7 @@ def optimizers(
 
 def _optimizer(player, choice, auto_scale_loss):
     try:
-        made = player.optimizer() if choice is None else keras.optimizers.get(choice)
+        made = player.paper_optimizer() if choice is None else keras.optimizers.get(choice)
     except (ValueError, TypeError):
         known = [name for name in dir(keras.optimizers) if name[0].isupper() and name != "Optimizer"]
         raise UsageError(

@@ -3,9 +3,11 @@
 import keras
 import numpy as np
 import pytest
+from planted import Bug
 from tiny import difference, real_digits, weights
 
 import keras_gen
+from keras_gen.game.player import Player
 
 
 @keras.saving.register_keras_serializable("mine")
@@ -43,3 +45,34 @@ def test_a_constructor_that_passes_nothing_on(tmp_path):
     assert again.get_config() == {"width": 5} and np.array_equal(again.sample(2), model.sample(2))
     with pytest.raises(keras_gen.errors.UsageError, match="no argument 'name'"):
         Fixed(name="mine")
+
+
+class Slow(keras_gen.GAN):
+    @staticmethod
+    def paper_optimizer():
+        return keras.optimizers.SGD(0.5)
+
+
+class Apart(keras_gen.GAN):
+    def paper_optimizer(self, player):
+        return keras.optimizers.SGD({"d": 0.25, "g": 0.75}[player])
+
+
+def test_the_papers_optimizer_may_be_one_for_both_players_or_one_for_each():
+    for cls, rates in ((Slow, (0.5, 0.5)), (Apart, (0.25, 0.75))):
+        model = cls(image_shape=(4, 4, 1), hidden=(3,), latent_dim=2)
+        model.compile()
+        assert (float(model.d_optimizer.learning_rate), float(model.g_optimizer.learning_rate)) == rates
+    for made in (keras.optimizers.Adam, lambda player="nobody": keras.optimizers.SGD({"": 1.0}[player])):
+        assert isinstance(Player("", (), None, made).paper_optimizer(), keras.optimizers.Optimizer)
+
+
+BUGS = (
+    Bug(
+        "players: the paper's optimizer of the other player",
+        "game/player.py",
+        "self.optimizer(player=self.name) if told",
+        'self.optimizer(player="g") if told',
+        ("test_the_papers_optimizer_may_be_one_for_both_players_or_one_for_each",),
+    ),
+)

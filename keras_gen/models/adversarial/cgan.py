@@ -3,10 +3,8 @@
 from typing import Any
 
 import keras
-import tensorflow as tf
 
 from keras_gen.errors import positive
-from keras_gen.game.batch import Batch
 from keras_gen.models.adversarial.gan import GAN
 
 
@@ -57,7 +55,3 @@ class CGAN(GAN):
     def judged(self) -> dict[str, Any]:
         """Gives the discriminator labels."""
         return {"beside": {"label": self.laws()["label"]}, "projection": self.projection}
-
-    def discriminator_inputs(self, image: tf.Tensor, kind: str, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """Shows the discriminator the label that an image has, or was made for."""
-        return {"image": image, "label": batch["label"]}

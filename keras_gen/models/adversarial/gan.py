@@ -223,7 +223,7 @@ class GAN(GenerativeModel):
 
     @staticmethod
     def paper_optimizer() -> keras.optimizers.Optimizer:
-        """Returns the optimizer of a player for whom `compile` was given none."""
+        """Returns the optimizer of a player without one in `compile`; a variant may take its name, `player`."""
         return keras.optimizers.Adam(2e-4, beta_1=0.5)
 
     # --- what a variant changes --------------------------------------------------------------------------------------
@@ -277,8 +277,8 @@ class GAN(GenerativeModel):
         return {name: batch[name] for name in self.laws()}
 
     def discriminator_inputs(self, image: tf.Tensor, kind: str, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
-        """Returns the discriminator's inputs for an image of a kind, such as `"real"` and `"fake"`."""
-        return {"image": image}
+        """Returns the discriminator's inputs for an image of a kind, such as `"real"` and `"fake"`: its label, too."""
+        return {"image": image, **{name: batch[name] for name in self.judged().get("beside", ())}}
 
     def logit(self, output: tf.Tensor) -> tf.Tensor:
         """Returns the part of the discriminator's output that tells real from fake."""

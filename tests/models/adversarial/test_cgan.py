@@ -125,9 +125,9 @@ BUGS = (
     ),
     Bug(
         "cGAN: fakes of other labels",
-        "models/adversarial/cgan.py",
-        '"label": batch["label"]}',
-        '"label": batch["label"] if kind == "real" else (batch["label"] + 1) % self.num_classes}',
+        "models/adversarial/gan.py",
+        '**{name: batch[name] for name in self.judged().get("beside", ())}}',
+        '**{name: batch[name][:: 1 if kind == "real" else -1] for name in self.judged().get("beside", ())}}',
         ("test_fakes_are_made_for_the_labels_of_the_batch_and_judged_with_them",),
     ),
 )
