@@ -15,7 +15,7 @@ from planted import Bug
 pytestmark = pytest.mark.distributed
 ROOT = Path(__file__).resolve().parents[1]
 GAMES = ("dcgan", "vae")  # of two families; the others are slow
-MORE_GAMES = ("gpt", "dcgan_sync_batch", "critic", "wgan_gp", "acgan", "bigan", "pixel_cnn")
+MORE_GAMES = ("gpt", "dcgan_sync_batch", "critic", "wgan_gp", "acgan", "bigan", "pixel_cnn", "stylegan2")
 TOLERANCE = {"critic": 1e-4, "wgan_gp": 1e-4}  # second derivatives amplify rounding
 
 
@@ -64,6 +64,15 @@ def game(name):
         def generator_inputs(self, batch):
             return {"latent": tf.reshape(batch["image"], (-1, 64))}
 
+    class FixedStyleGAN2(keras_gen.StyleGAN2):
+        def generator_inputs(self, batch):
+            pixels = tf.reshape(batch["image"], (-1, 64))
+            return {"latent": pixels, "noise": tf.concat([pixels, -pixels, pixels[:, :16]], axis=1)}
+
+        def directions(self, styles, training):
+            waves = tf.cos(tf.range(64.0) + 9.0 * tf.stop_gradient(styles)[:, 0, :1])  # (B, 64)
+            return tf.reshape(waves, (-1, 8, 8, 1))
+
     keras.utils.set_random_seed(0)
     sgd = keras.optimizers.SGD
     variants = {"wgan_gp": FixedWGANGP, "acgan": FixedACGAN, "bigan": FixedBiGAN}
@@ -80,6 +89,14 @@ def game(name):
         model = variants[name](**sizes, seed=0)
         model.compile(d_optimizer=sgd(0.02), g_optimizer=sgd(0.02))
         return model, 8 * model.n_critic
+    if name == "stylegan2":
+        sizes = {"image_shape": (8, 8, 1), "latent_dim": 64, "style_dim": 5, "depth": 1, "base": 32, "largest": 4}
+        often = {"mixing": 0.0, "r1": 0.5, "r1_every": 2, "path_every": 2}
+        model = FixedStyleGAN2(**sizes, **often, seed=0)
+        # Groups of rows are others on replicas.
+        next(layer for layer in model.discriminator.layers if hasattr(layer, "group")).group = 1
+        model.compile(d_optimizer=sgd(0.01), g_optimizer=sgd(0.01))
+        return model, 8
     if name == "vae":
         model = FixedVAE((8, 8, 1), 3, hidden=(12,), binarize="threshold", seed=0, ema=0.9)
         model.compile(sgd(1e-3))

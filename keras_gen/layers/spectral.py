@@ -46,6 +46,10 @@ class _Spectral:
         if self.built:
             self.u.assign(store["u"])
 
+    def moved(self) -> list:
+        """Returns what a training call moves: `u`."""
+        return [self.u]
+
     def sigma(self) -> tf.Tensor:
         """Returns the largest singular value of the kernel, estimated by power iteration."""
         return _stretch(self._matrix(), tf.convert_to_tensor(self.u))
@@ -136,14 +140,15 @@ class SpectralConv2D(_Spectral, keras.layers.Conv2D):
 
 
 def iterated(root: keras.layers.Layer) -> list:
-    """Returns the variables below a layer that training calls move by power iteration: `u`.
+    """Returns the variables below a layer that a step moves once, whatever the parts of its batch.
 
-    Of `keras.layers.SpectralNormalization` they are its `u` and the kernel, which it divides in place.
+    They are those of the method `moved` of layers of ours, such as `u`; of `keras.layers.SpectralNormalization`, its
+    `u` and the kernel, which it divides in place.
     """
     found = []
     for layer in root._flatten_layers():
-        if isinstance(layer, _Spectral) and layer.built:
-            found.append(layer.u)
+        if hasattr(layer, "moved") and layer.built:
+            found += layer.moved()
         elif isinstance(layer, keras.layers.SpectralNormalization) and layer.built:
             found += [layer.vector_u, layer.kernel]
     return found

@@ -12,6 +12,16 @@ from keras_gen.layers.instance import InstanceNormalization
 STATE = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}  # the same on every replica
 
 
+def mean_over_replicas(values: tf.Tensor) -> tf.Tensor:
+    """Returns the mean over the rows (B, ...) of all replicas, however unevenly shared out, in float32; no gradient."""
+    values = tf.stop_gradient(tf.cast(values, tf.float32))
+    sums = [tf.reduce_sum(values, axis=0), tf.cast(tf.shape(values)[0], tf.float32)]
+    context = tf.distribute.get_replica_context()
+    if context is not None and context.num_replicas_in_sync > 1:
+        sums = context.all_reduce("sum", sums)
+    return sums[0] / sums[1]
+
+
 @keras.saving.register_keras_serializable("keras_gen")
 class PixelNorm(keras.layers.Layer):
     """Brings the mean square over the channels of each pixel to 1, (B, H, W, C), or of each vector, (B, d).
@@ -99,8 +109,12 @@ class Styles(keras.layers.Layer):
     def call(self, w, training=False):
         """Returns `w`, once for each layer."""
         if training:
-            self.mean.assign(self.decay * self.mean + (1.0 - self.decay) * _mean(w))
+            self.mean.assign(self.decay * self.mean + (1.0 - self.decay) * mean_over_replicas(w))
         return tf.tile(w[:, None], (1, self.count, 1))
+
+    def moved(self) -> list:
+        """Returns what a training call moves: the mean. Of a batch in parts it is that of the last part."""
+        return [self.mean]
 
     def truncated(self, styles: tf.Tensor, truncation: tf.Tensor) -> tf.Tensor:
         """Draws styles (B, count, d) toward the mean: `truncation` (B,), psi, is 1 for none, and 0 for the mean."""
@@ -113,16 +127,6 @@ class Styles(keras.layers.Layer):
     def compute_output_shape(self, input_shape):
         """Returns the shape of what `call` returns."""
         return (input_shape[0], self.count, input_shape[-1])
-
-
-def _mean(w):
-    """Returns the mean over the rows (B, d) of all replicas, however unevenly shared out."""
-    w = tf.stop_gradient(tf.cast(w, tf.float32))
-    sums = [tf.reduce_sum(w, axis=0), tf.cast(tf.shape(w)[0], tf.float32)]
-    context = tf.distribute.get_replica_context()
-    if context is not None and context.num_replicas_in_sync > 1:
-        sums = context.all_reduce("sum", sums)
-    return sums[0] / sums[1]
 
 
 @keras.saving.register_keras_serializable("keras_gen")

@@ -1,6 +1,8 @@
 """Penalties on a critic: pure functions of tensors, each a mean over the batch."""
 
+import math
 from collections.abc import Callable
+from typing import Any
 
 import tensorflow as tf
 
@@ -49,6 +51,49 @@ def r1(critic: Callable[[tf.Tensor], tf.Tensor], real: tf.Tensor) -> tf.Tensor:
     return 0.5 * tf.reduce_mean(tf.reduce_sum(tf.square(tf.reshape(slope, (tf.shape(slope)[0], -1))), axis=1))
 
 
+def path_lengths(synthesize: Callable[[tf.Tensor], tf.Tensor], styles: tf.Tensor, directions: tf.Tensor) -> tf.Tensor:
+    """Returns how far images move along a random direction for a step of their styles, one length for each image.
+
+    With y of independent N(0, 1) / sqrt(H W), it is the root of the mean over styles of |J' y|^2: for a linear map with
+    orthogonal columns, their norm times a constant. Karras et al., "Analyzing and Improving the Image Quality of
+    StyleGAN", 2020, arXiv:1912.04958, section 3.2.
+
+    Args:
+        synthesize: styles (B, n, d) to images (B, H, W, C), each of its own row alone.
+        styles: where.
+        directions: standard normal (B, H, W, C).
+
+    Returns:
+        float32 (B,).
+    """
+    height, width = directions.shape[1:3]
+    with tf.GradientTape() as tape:
+        tape.watch(styles)
+        along = tf.reduce_sum(synthesize(styles) * directions) / math.sqrt(height * width)
+    slope = tf.cast(tape.gradient(along, styles), tf.float32)  # (B, n, d)
+    # The root has no finite slope at 0, where images do not depend on styles.
+    return tf.sqrt(tf.reduce_mean(tf.reduce_sum(tf.square(slope), axis=2), axis=1) + 1e-12)
+
+
+def is_due(every: int, step: tf.Tensor) -> tf.Tensor:
+    """Returns whether a step, numbered from 0 on, is one in which what is lazy is computed: a bool scalar."""
+    return tf.equal(step % every, 0)
+
+
+def when_due(compute: Callable[[], Any], every: int, step: tf.Tensor, otherwise: Any) -> Any:
+    """Returns what is computed in each `every`-th step, tensors in any nesting, and something else in the others.
+
+    Nothing may be assigned and nothing drawn in `compute`: no update of variables may be conditional.
+
+    Args:
+        compute: computes it.
+        every: steps from one to the next, at least 1.
+        step: number of this step, from 0 on.
+        otherwise: tensors of the same nesting and types, which cost nothing.
+    """
+    return compute() if every == 1 else tf.cond(is_due(every, step), compute, lambda: otherwise)
+
+
 def lazily(penalty: Callable[[], tf.Tensor], every: int, step: tf.Tensor) -> tf.Tensor:
     """Returns a penalty in each `every`-th step, times `every`, and 0 in the others: on average the penalty itself.
 
@@ -59,7 +104,4 @@ def lazily(penalty: Callable[[], tf.Tensor], every: int, step: tf.Tensor) -> tf.
         every: steps from one to the next, at least 1.
         step: number of this step, from 0 on.
     """
-    if every == 1:
-        return penalty()
-    # The value alone is conditional: an update of variables must not be.
-    return tf.cond(tf.equal(step % every, 0), lambda: float(every) * penalty(), lambda: 0.0)
+    return when_due(lambda: float(every) * penalty(), every, step, 0.0)

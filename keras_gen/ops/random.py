@@ -87,3 +87,26 @@ def truncated(latent: tf.Tensor, bound: tf.Tensor) -> tf.Tensor:
     y = 2.0 * tail / (linear + tf.sqrt(tf.square(linear) + 4.0 * _A * tail))
     ratio = tf.where(bound < UNTRUNCATED, tf.sqrt(y / x), 1.0)
     return latent * ratio
+
+
+def mixed(styles: tf.Tensor, other: tf.Tensor, share: float, seed: SeedGenerator) -> tf.Tensor:
+    """Gives some rows the styles of another latent from a layer on, which is drawn for each of them.
+
+    Args:
+        styles: (B, n, d), of the layers from the first to the last.
+        other: (B, n, d), what later layers get.
+        share: of the rows, in [0, 1].
+        seed: source of random numbers.
+
+    Returns:
+        (B, n, d); the layer from which a row has the other style is uniform in 1 to n - 1.
+
+    Reference:
+        Karras, Laine and Aila, "A Style-Based Generator Architecture for Generative Adversarial Networks", 2019,
+        arXiv:1812.04948, section 3.1.
+    """
+    rows, count = tf.shape(styles)[0], styles.shape[1]
+    cut = keras.random.randint((rows, 1), 1, count, seed=seed)
+    mixes = keras.random.uniform((rows, 1), dtype="float32", seed=seed) < share
+    cut = tf.where(mixes, cut, count)  # (B, 1)
+    return tf.where((tf.range(count) < cut)[..., None], styles, other)

@@ -55,7 +55,7 @@ def check_values(
         if not np.isfinite(low) or not np.isfinite(high):
             row = first_row(~np.isfinite(value))
             raise DamagedError(f"{name!r} holds NaN or infinity, first in row {row}{of} (from 0); clean the data")
-        if not kind.picture:
+        if not kind.picture or meta.get(f"{name}.layout", "NHWC") != "NHWC":  # a style may be a picture, or vectors
             continue
         least, most = range_of(meta, name)
         if value.dtype.kind != "f" or high > most or low < least:
