@@ -141,6 +141,8 @@ def trained(name, strategy):
     latents = np.zeros((4, 64), np.float32) if name != "vae" else images[:4]
     latents = {"latent": latents, "label": labels[:4]} if "label" in data else latents
     latents = latents if name not in ("gpt", "pixel_cnn") else {key: value[:4] for key, value in data.items()}
+    if name == "stylegan2":
+        latents = {"latent": latents, "noise": np.ones((4, 144), np.float32)}
     found["weight/sample"] = model.sample(3, seed=1)
     found["weight/predict"] = model.predict(latents, batch_size=4, verbose=0)
     return {f"{name}/{key}": value for key, value in found.items()}

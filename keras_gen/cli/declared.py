@@ -60,23 +60,27 @@ class Declared:
         return UNKNOWN
 
     def arguments(self) -> dict[str, Any]:
-        """Returns what the constructor takes, without Keras' own: name to default, or `UNKNOWN`."""
+        """Returns what the constructor takes, without Keras' own: name to default, or `UNKNOWN`.
+
+        What a class settles is not taken from its bases; it may have an argument of its own by that name.
+        """
         found: dict[str, Any] = {}
         settled: set[str] = set()
         for one in self.lineage():
             own = one.own("settled")
-            settled |= set(() if own is UNKNOWN else own)
             signature = next((node.args for node in one.node.body if _named(node) == "__init__"), None)
+            below, settled = settled, settled | set(() if own is UNKNOWN else own)
             if signature is None:
                 continue
             given = [argument.arg for argument in (*signature.posonlyargs, *signature.args)][1:]
             defaults = [UNKNOWN] * (len(given) - len(signature.defaults)) + list(map(self._value, signature.defaults))
             given += [argument.arg for argument in signature.kwonlyargs]
             defaults += [UNKNOWN if node is None else self._value(node) for node in signature.kw_defaults]
-            found = dict(zip(given, defaults, strict=True)) | found
+            pairs = zip(given, defaults, strict=True)
+            found = {key: default for key, default in pairs if key not in below} | found
             if signature.kwarg is None:
                 break
-        return {name: default for name, default in found.items() if name not in settled}
+        return found
 
     def _value(self, node):
         """Returns the value of an expression of literals and of class variables, or `UNKNOWN`."""

@@ -12,14 +12,18 @@ from keras_gen.layers.instance import InstanceNormalization
 STATE = {"trainable": False, "autocast": False, "aggregation": "only_first_replica"}  # the same on every replica
 
 
-def mean_over_replicas(values: tf.Tensor) -> tf.Tensor:
-    """Returns the mean over the rows (B, ...) of all replicas, however unevenly shared out, in float32; no gradient."""
-    values = tf.stop_gradient(tf.cast(values, tf.float32))
-    sums = [tf.reduce_sum(values, axis=0), tf.cast(tf.shape(values)[0], tf.float32)]
+def sum_over_replicas(values: tf.Tensor) -> tf.Tensor:
+    """Returns the sum over the rows (B, ...) of all replicas, in float32; no gradient."""
+    total = tf.reduce_sum(tf.stop_gradient(tf.cast(values, tf.float32)), axis=0)
     context = tf.distribute.get_replica_context()
     if context is not None and context.num_replicas_in_sync > 1:
-        sums = context.all_reduce("sum", sums)
-    return sums[0] / sums[1]
+        total = context.all_reduce("sum", total)
+    return total
+
+
+def mean_over_replicas(values: tf.Tensor) -> tf.Tensor:
+    """Returns the mean over the rows (B, ...) of all replicas, however unevenly shared out, in float32; no gradient."""
+    return sum_over_replicas(values) / sum_over_replicas(tf.ones_like(values))
 
 
 @keras.saving.register_keras_serializable("keras_gen")

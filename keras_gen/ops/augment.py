@@ -10,9 +10,12 @@ from keras_gen.ops.random import SeedGenerator
 
 SHIFT = 1 / 8  # of a side, at most
 CUT = 1 / 2  # of a side
+IMAGES = 500_000  # in which an adaptive probability goes from 0 to 1
 
 
-def augment(image: tf.Tensor, kinds: Sequence[str], seed: SeedGenerator) -> tf.Tensor:
+def augment(
+    image: tf.Tensor, kinds: Sequence[str], seed: SeedGenerator, probability: tf.Tensor | None = None
+) -> tf.Tensor:
     """Changes each image at random, in a way of its own, and lets the gradient through to the image.
 
     Zhao, Liu, Lin, Zhu and Han, "Differentiable Augmentation for Data-Efficient GAN Training", 2020, arXiv:2006.10738.
@@ -27,6 +30,7 @@ def augment(image: tf.Tensor, kinds: Sequence[str], seed: SeedGenerator) -> tf.T
         image: float32 (B, H, W, C) in [-1, 1]; H, W and C must be known. What comes out may exceed the range.
         kinds: of `KINDS`, applied in their order; none leaves the image as it is.
         seed: what the draws come from.
+        probability: with which each kind changes each image, a scalar; without it all are changed.
 
     Returns:
         float32 (B, H, W, C).
@@ -36,8 +40,27 @@ def augment(image: tf.Tensor, kinds: Sequence[str], seed: SeedGenerator) -> tf.T
     """
     image = tf.convert_to_tensor(image)
     for kind in kinds:
-        image = _CHANGES[choice("kinds", kind, KINDS)](image, seed)
+        changed = _CHANGES[choice("kinds", kind, KINDS)](image, seed)
+        image = changed if probability is None else tf.where(_uniform(image, seed) < probability, changed, image)
     return image
+
+
+def adapted(probability: tf.Tensor, signs: tf.Tensor, due: tf.Tensor, target: float) -> tuple[tf.Tensor, tf.Tensor]:
+    """Returns the next probability of augmentation, and the sums that it begins to count anew.
+
+    Where the discriminator is surer of real images than the target it rises, otherwise it falls: by 1 in 500,000
+    images. It stays in [0, 1]. Karras et al., "Training Generative Adversarial Networks with Limited Data", 2020,
+    arXiv:2006.06676, section 3.
+
+    Args:
+        probability: so far, a scalar.
+        signs: of the logits of real images since the last change: their sum, and how many they were, (2,).
+        due: whether this is a step of change; otherwise nothing does.
+        target: mean of the signs that is aimed at, in [-1, 1].
+    """
+    way = tf.sign(signs[0] / tf.maximum(signs[1], 1.0) - target)
+    moved = tf.clip_by_value(probability + way * signs[1] / IMAGES, 0.0, 1.0)
+    return tf.where(due, moved, probability), tf.where(due, tf.zeros_like(signs), signs)
 
 
 def _color(image, seed):

@@ -4,7 +4,7 @@ import tensorflow as tf
 from planted import Bug
 
 from keras_gen.errors import UsageError
-from keras_gen.ops.augment import KINDS, augment
+from keras_gen.ops.augment import KINDS, adapted, augment
 from keras_gen.ops.random import SeedGenerator
 
 
@@ -36,6 +36,30 @@ def test_nothing_asked_changes_nothing_and_kinds_add_up_in_their_order():
         result = augment(result, (kind,), seed)
     assert np.array_equal(drawn(image, "cutout", "color"), result)
     assert not np.array_equal(drawn(image, "color", "cutout"), result)
+
+
+def test_each_kind_changes_an_image_with_the_probability():
+    image = np.repeat(uniform(1, 8, 8, 3), 2000, axis=0)
+    for share in (0.0, 0.3, 1.0):
+        result = augment(tf.constant(image), ("color",), SeedGenerator(0), tf.constant(share)).numpy()
+        changed = np.abs(result - image).max(axis=(1, 2, 3)) > 0
+        assert changed.mean() == pytest.approx(share, abs=0.03 * (0 < share < 1))
+    both = augment(tf.constant(image), ("color", "cutout"), SeedGenerator(0), tf.constant(0.5)).numpy()
+    cut = (both == 0).any(axis=(1, 2, 3))  # apart from each other
+    kept = (both == image).any(axis=(1, 2, 3))
+    for found, expected in ((cut, 0.5), (kept, 0.5), (cut & kept, 0.25)):
+        assert found.mean() == pytest.approx(expected, abs=0.05)
+
+
+def test_the_probability_goes_to_the_target_by_one_in_half_a_million_images():
+    share, due = tf.constant(0.5), tf.constant(True)
+    for total, way in ((19.0, -1), (23.0, 1)):  # of 32 images: means of 0.59 and 0.72
+        moved, signs = adapted(share, tf.constant([total, 32.0]), due, 0.6)
+        assert float(moved) == pytest.approx(0.5 + way * 32 / 500_000, abs=1e-7) and signs.numpy().tolist() == [0, 0]
+    same, signs = adapted(share, tf.constant([19.0, 32.0]), tf.constant(False), 0.6)
+    assert float(same) == 0.5 and signs.numpy().tolist() == [19, 32]
+    for start, total in ((0.0, -32.0), (1.0, 32.0)):
+        assert float(adapted(tf.constant(start), tf.constant([total, 32.0]), due, 0.6)[0]) == start
 
 
 @pytest.mark.parametrize("height, width, up, left", [(16, 24, 2, 3), (28, 8, 4, 1), (3, 3, 0, 0)])

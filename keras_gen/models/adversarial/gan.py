@@ -96,6 +96,7 @@ class GAN(GenerativeModel):
     """
 
     averaged = ("generator",)
+    augment_probability: Any = None  # variable of a variant that augments some images only
     former = {"norm_epsilon": 1e-3}  # of files that do not hold it
     NETWORKS = (
         *("generator", "discriminator", "latent_dim", "image_shape", "architecture", "hidden", "width"),
@@ -332,9 +333,9 @@ class GAN(GenerativeModel):
         seed, of = self.seeds(training), "real" if kind == "r1" else kind
         state = batch.once(f"{of}_augmentation", lambda: tf.convert_to_tensor(seed.state))
         if kind != "r1":
-            return augment(image, self.augment, seed)
+            return augment(image, self.augment, seed, self.augment_probability)
         with keras.StatelessScope([(seed.state, state)]):  # the same draws, which move the generator no further
-            return augment(image, self.augment, seed)
+            return augment(image, self.augment, seed, self.augment_probability)
 
     def random_input(self, name: str, rows: tf.Tensor, training: bool) -> tf.Tensor:
         """Draws an input of the generator from its distribution."""

@@ -9,13 +9,18 @@ import tensorflow as tf
 
 from keras_gen.errors import UsageError, positive
 from keras_gen.game.batch import Batch
+from keras_gen.layers.style import STATE, sum_over_replicas
 from keras_gen.models.adversarial.gan import GAN
 from keras_gen.networks import style_based as networks
 from keras_gen.networks.build import Laws, call
+from keras_gen.ops.augment import adapted
+from keras_gen.ops.penalties import is_due
 from keras_gen.ops.random import mixed
 from keras_gen.signatures.draws import example_inputs
 from keras_gen.signatures.law import NORMAL, Law, metadata
 from keras_gen.signatures.signature import Signature, signature
+
+ADAPTS = 4  # steps from one change of the share of augmented images to the next
 
 
 class StyleBased(GAN):
@@ -30,6 +35,8 @@ class StyleBased(GAN):
         mixing: share of the rows whose later layers get the style of another latent, in [0, 1].
         style_decay: of the running mean of w in a step, in [0, 1).
         style_cutoff: styles, from the first on, that truncation changes; by default all.
+        augment_target: mean sign of the logits of real images, such as 0.6, which the share of augmented images is to
+            keep: it rises and falls between 0 and 1. `None` augments all.
         **kwargs: of `GAN`.
 
     Raises:
@@ -48,8 +55,14 @@ class StyleBased(GAN):
         mixing: float = 0.9,
         style_decay: float = 0.998,
         style_cutoff: int | None = None,
+        augment_target: float | None = None,
         **kwargs: Any,
     ):
+        if augment_target is not None and not (kwargs.get("augment") and -1 < augment_target < 1):
+            raise UsageError(
+                f"augment_target is {augment_target} with augment={kwargs.get('augment', ())}; expected a mean of "
+                "signs in (-1, 1), such as 0.6, and kinds of augmentation"
+            )
         if not 0 <= mixing <= 1:
             raise UsageError(f"mixing is {mixing}; expected a share of the rows, in [0, 1]")
         # First: the inputs of the networks follow from them.
@@ -61,6 +74,11 @@ class StyleBased(GAN):
         mapping = networks.mapping(count, **sizes, num_classes=num_classes, **how)
         generator = networks.generator(mapping, synthesis, dtype=kwargs.get("dtype"))
         super().__init__(generator=generator, discriminator=discriminator, **kwargs)
+        self.augment_target = augment_target
+        if augment_target is not None:
+            state = {"initializer": "zeros", "dtype": "float32", **STATE}
+            self.augment_probability = self.add_weight(name="augment_probability", shape=(), **state)
+            self.signs = self.add_weight(name="signs", shape=(2,), **state)  # of real logits: their sum and number
 
     def laws(self) -> Laws:
         """Adds the noise, one flat vector for all layers."""
@@ -99,6 +117,22 @@ class StyleBased(GAN):
     def painted(self, styles: tf.Tensor, given: Mapping[str, tf.Tensor], training: bool) -> tf.Tensor:
         """Returns the images of styles, and of what else the synthesis takes."""
         return call(self.part("synthesis", training), {**given, "style": styles}, training)
+
+    # --- adaptive augmentation ---------------------------------------------------------------------------------------
+
+    def discriminator_loss(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
+        """Counts on how many real images the discriminator is right, and lets the share of augmented ones follow."""
+        terms = super().discriminator_loss(batch, training)
+        if training and self.augment_target is not None:
+            sign = tf.sign(tf.reshape(self.logit(batch.once("real_logits", None)), (-1,)))  # (B,)
+            signs = self.signs + sum_over_replicas(tf.stack([sign, tf.ones_like(sign)], axis=1))
+            due = is_due(ADAPTS, self.d_optimizer.iterations + 1)
+            probability, signs = adapted(
+                tf.convert_to_tensor(self.augment_probability), signs, due, self.augment_target
+            )
+            self.augment_probability.assign(probability)
+            self.signs.assign(signs)
+        return terms
 
     # --- signatures --------------------------------------------------------------------------------------------------
 

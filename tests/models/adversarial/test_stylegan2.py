@@ -28,7 +28,10 @@ ROWS = {
     ),
     "stylegan2-classes": (
         "stylegan2",
-        lambda: {"image_shape": (16, 16, 3), **SIZES, "num_classes": 10, "path_length": 0.0, "mixing": 0.0, "seed": 3},
+        lambda: {
+            **{"image_shape": (16, 16, 3), **SIZES, "num_classes": 10, "path_length": 0.0, "mixing": 0.0, "seed": 3},
+            **{"augment": ("color",), "augment_target": 0.5},
+        },
     ),
 }
 
@@ -149,6 +152,21 @@ def test_the_mean_of_lengths_begins_at_the_first_and_moves_in_due_steps_only(mod
     assert len(seen[0]) == 4 and terms[3] > 0
 
 
+# --- adaptive augmentation -------------------------------------------------------------------------------------------
+
+
+def test_the_share_of_augmented_images_follows_the_signs_of_four_steps():
+    model = make("stylegan2", augment=("color",), augment_target=0.6, r1=0.0, path_length=0.0)
+    shares = []
+    for step in range(12):
+        model.d_optimizer.iterations.assign(step)
+        sign = 1.0 if step < 8 else -1.0
+        model.logit = lambda output, sign=sign: tf.zeros_like(output) + sign
+        model.discriminator_loss(Batch({"image": tf.convert_to_tensor(batch_for(model, 8)["image"])}), True)
+        shares.append(float(model.augment_probability) * 500_000)
+    np.testing.assert_allclose(shares, [0] * 3 + [32] * 4 + [64] * 4 + [32], atol=1e-3)
+
+
 @pytest.mark.slow
 def test_killed_in_the_middle_of_a_lazy_interval_it_resumes_bit_equal(tmp_path):
     class Crash(keras.callbacks.Callback):
@@ -176,6 +194,7 @@ def test_arguments_out_of_range_are_refused():
         ({"path_length": -1.0}, "path_length is -1"),
         ({"path_decay": 0.0}, "path_decay 0"),
         ({"image_shape": (28, 28, 1)}, "32x32"),
+        ({"augment_target": 0.6}, "augment_target is 0.6 with augment=\\(\\)"),
         ({"update": "alternating"}, "no argument 'update'"),
     ):
         with pytest.raises(UsageError, match=says):
@@ -239,6 +258,13 @@ BUGS = [
         "self.mean_length.assign(tf.where(due, moved, known))",
         "self.mean_length.assign(moved)",
         (LAZY,),
+    ),
+    Bug(
+        "adaptive augmentation: every step moves it by the signs so far",
+        "models/adversarial/style_based.py",
+        "is_due(ADAPTS, self.d_optimizer.iterations + 1)",
+        "is_due(1, self.d_optimizer.iterations + 1)",
+        ("test_the_share_of_augmented_images_follows_the_signs_of_four_steps",),
     ),
     Bug("path length: not times every", FILE, "float(every) * mean(", "mean(", (LAZY,)),
     Bug(
