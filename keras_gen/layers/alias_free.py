@@ -10,6 +10,8 @@ import tensorflow as tf
 from keras_gen.errors import UsageError, number, positive
 from keras_gen.layers.filters import downsampling, lowpass, margins, radial_lowpass, upsampling
 
+FLOOR = 1e-12  # of squares by whose root something is divided
+
 
 @keras.saving.register_keras_serializable("keras_gen")
 class FourierFeatures(keras.layers.Layer):
@@ -73,7 +75,7 @@ class FourierFeatures(keras.layers.Layer):
         style, shift, angle = (tf.cast(value, tf.float32) for value in inputs)
         motion = tf.matmul(style, tf.convert_to_tensor(self.motion)) / math.sqrt(style.shape[-1])
         cos, sin, right, down = tf.split(motion + tf.convert_to_tensor(self.motion_bias), 4, axis=1)  # (B, 1) each
-        length = tf.math.rsqrt(tf.square(cos) + tf.square(sin))
+        length = tf.math.rsqrt(tf.maximum(tf.square(cos) + tf.square(sin), FLOOR))
         cos, sin, right, down = cos * length, sin * length, right * length, down * length
         angle = tf.reshape(angle, (-1, 1)) * (math.pi / 180.0)
         cos_user, sin_user = tf.cos(angle), tf.sin(angle)
@@ -232,7 +234,7 @@ class MagnitudeNormalization(keras.layers.Layer):
         if training:
             magnitude = self._moved(magnitude, tf.stop_gradient(tf.cast(x, tf.float32)))
             self.magnitude.assign(magnitude)
-        return x * tf.cast(tf.math.rsqrt(magnitude), x.dtype)
+        return x * tf.cast(tf.math.rsqrt(tf.maximum(magnitude, FLOOR)), x.dtype)
 
     def _moved(self, magnitude, x):
         """Returns the average after a batch: on replicas after those of all, equally."""

@@ -81,12 +81,13 @@ def equivariance(synthesize: Callable[[np.ndarray, np.ndarray], ArrayLike], n: i
     by = rng.uniform(-FARTHEST, FARTHEST, (n, 2))
     whole = np.round(by * side)
     angles = rng.uniform(-180, 180, n)
-    motions = [(whole / side, rest[:, 0]), (by, rest[:, 0]), (rest, angles)]
-    shifted, between, turned = (zip(still, *motion, made(*motion), strict=True) for motion in motions)
+    motions = [(whole / side, rest[:, 0]), (by, rest[:, 0])]
+    motions += [(rest, angles)] if side > 4 * REACH else []
+    shifted, between, *turned = (zip(still, *motion, made(*motion), strict=True) for motion in motions)
     pairs = [
         [(*_shifted(image, *np.round(shift * side)), found) for image, shift, _, found in shifted],
         [(*_shifted(image, *shift * side), found) for image, shift, _, found in between],
-        [_turned(image, angle, found) for image, _, angle, found in turned],
+        [_turned(image, angle, found) for rows in turned for image, _, angle, found in rows],
     ]
     errors = [_mean_square(found) for found in pairs]
     variance = still.var(axis=(1, 2)).mean()

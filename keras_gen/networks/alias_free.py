@@ -75,7 +75,7 @@ def bands(side: int, channels: int, layers: int = 14, critical: int = 2, base: i
     rates = 2 ** np.ceil(np.log2(np.minimum(2 * stopbands, side))).astype(int)
     half_widths = np.maximum(stopbands, rates / 2) - cutoffs
     sizes = np.where(np.arange(layers + 1) < layers - 1, rates + 2 * MARGIN, side)
-    widths = np.rint(np.minimum(base / 2 / cutoffs, largest)).astype(int)
+    widths = np.maximum(np.rint(np.minimum(base / 2 / cutoffs, largest)).astype(int), 1)
     widths[-1] = channels
     return [
         Band(*(value.item() for value in values), critical=index >= layers - critical)

@@ -142,6 +142,8 @@ def test_magnitude_follows_batches_and_inference_divides_by_it():
         assert float(layer.magnitude) == pytest.approx(kept + (1 - kept) * 9, rel=1e-6)
         np.testing.assert_allclose(made, 3 / np.sqrt(layer.magnitude), rtol=1e-6)
     np.testing.assert_allclose(layer(7 * x), 7 * np.asarray(made), rtol=1e-6)
+    layer.magnitude.assign(0.0)
+    assert np.isfinite(layer(0 * x)).all()
     assert not layer.trainable_variables
 
 
