@@ -25,6 +25,7 @@ from keras_gen.metrics.few_labels import few_labels
 from keras_gen.metrics.figure import Figure, side_by_side
 from keras_gen.metrics.inception import Inception
 from keras_gen.metrics.judge import Judge, Judged, NeighborJudge
+from keras_gen.metrics.path_length import path_length
 from keras_gen.metrics.samples import (
     ClassHistogram,
     DisplacementErrors,
@@ -75,6 +76,7 @@ __all__ = [
     "nearest_neighbor_copies",
     "nearest_neighbors",
     "neighborhoods",
+    "path_length",
     "pca_error",
     "precision_recall",
     "psnr",

@@ -44,6 +44,7 @@ OF_MODELS: dict[str, str | None] = {
     "psnr_gain": "higher",
     "cluster_accuracy": "higher",
     "information": "higher",
+    "ppl": "lower",
     "slant_spearman": "higher",
     "width_spearman": "higher",
     "clean_accuracy": "higher",

@@ -9,6 +9,7 @@ from keras_gen import data, metrics, recipes
 from keras_gen.data.examples import Examples
 from keras_gen.metrics.better import NEIGHBORS, OF_MODELS, OF_SAMPLES
 from keras_gen.metrics.upscaling import BASELINES
+from keras_gen.models.adversarial.style_based import StyleBased
 from keras_gen.models.autoencoders.stacked_autoencoder import FEW
 
 MODELS = [*keras_gen.names(), "gpt-text"]
@@ -21,8 +22,9 @@ def figures_of(name):
         keras.utils.set_random_seed(0)
         model = make(name)
         batch = batch_for(model, 300)
-        if name == "srgan":  # whose judge is trained on labels
+        if name == "srgan" or isinstance(model, StyleBased):  # whose judge is trained on labels
             del batch["label"]
+        if name == "srgan":
             GIVEN[name] = {f"{kind}_distance" for kind in ("upscaled", *BASELINES)}
         if name == "stacked_autoencoder":  # whose classifiers take two minutes
             del batch["label"]

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from keras_gen import metrics
 from keras_gen.errors import UsageError, positive
 from keras_gen.game.batch import Batch
 from keras_gen.layers.style import STATE, sum_over_replicas
@@ -16,10 +17,12 @@ from keras_gen.networks.build import Laws, call
 from keras_gen.ops.augment import adapted
 from keras_gen.ops.penalties import is_due
 from keras_gen.ops.random import mixed
-from keras_gen.signatures.draws import example_inputs
+from keras_gen.signatures.draws import example_inputs, sample_inputs
 from keras_gen.signatures.law import NORMAL, Law, metadata
 from keras_gen.signatures.signature import Signature, signature
 
+PARTS = ("map", "synthesize")
+PAIRS = 1000  # of styles, for the path length: the classes of a pair are one where their number divides it
 ADAPTS = 4  # steps from one change of the share of augmented images to the next
 
 
@@ -181,3 +184,22 @@ class StyleBased(GAN):
             "map": made(map_, whole, layout),
             "synthesize": made(synthesize, ["style", *more], {**layout, **image}),
         }
+
+    def measures(self, train: Any, test: Any, seed: int = 0) -> dict[str, float]:
+        """Returns `ppl`, the perceptual path length, as `keras_gen.metrics.path_length` has it.
+
+        On the features of the judge of these data: a classifier where there are labels, otherwise principal components.
+        """
+        found = self.signatures()
+        mapped, painted = ({name: spec.shape for name, spec in found[key].inputs.items()} for key in PARTS)
+        drawn = sample_inputs(mapped, found["map"].meta, 2 * PAIRS, seed)
+        styles = self.run("map", 256, **drawn)["style"]
+        held = {name: shape for name, shape in painted.items() if name != "style"}
+        held = sample_inputs(held, found["synthesize"].meta, PAIRS, seed) if held else {}
+        labelled = all("label" in part.arrays for part in (train, test))
+        judge = (metrics.Judge if labelled else metrics.NeighborJudge).for_data(train, test, seed=seed)
+
+        def synthesize(style):
+            return self.run("synthesize", 256, style=style.astype(np.float32), **held)["image"]
+
+        return {"ppl": metrics.path_length(synthesize, styles[:PAIRS], styles[PAIRS:], judge.features)}
