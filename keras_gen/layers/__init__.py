@@ -4,6 +4,7 @@ from keras_gen.errors import check_backend
 
 check_backend()
 
+from keras_gen.layers.alias_free import FilteredLeakyReLU, FourierFeatures, MagnitudeNormalization
 from keras_gen.layers.attention import CausalSelfAttention, Positions, TransformerBlock
 from keras_gen.layers.attention2d import SelfAttention2D
 from keras_gen.layers.codebook import Codebook
@@ -33,9 +34,12 @@ __all__ = [
     "EqualizedDense",
     "FIR",
     "FadeIn",
+    "FilteredLeakyReLU",
+    "FourierFeatures",
     "ImagePool",
     "InstanceNormalization",
     "LearnedConstant",
+    "MagnitudeNormalization",
     "MaskedConv2D",
     "MinibatchStddev",
     "ModulatedConv2D",

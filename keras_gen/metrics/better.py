@@ -90,6 +90,9 @@ OF_MODELS: dict[str, str | None] = {
         for name in ("looks", "fd")
         for kind in "ab"
     },
+    "eq_t": "higher",
+    "eq_t_fractional": "higher",
+    "eq_r": "higher",
     "nats_per_token": "lower",
     "nats_per_character": "lower",
     "bits_per_character": "lower",

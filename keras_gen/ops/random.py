@@ -6,7 +6,6 @@ from collections.abc import Sequence
 import keras
 import tensorflow as tf
 
-from keras_gen.errors import UsageError
 from keras_gen.signatures.law import NORMAL, UNIFORM, Law
 
 UNTRUNCATED = 100.0  # standard deviations: no float32 draw comes near
@@ -47,7 +46,8 @@ def random_tensor(law: Law | str, shape: Sequence[int | tf.Tensor], seed: SeedGe
     """Draws an input of a generator in training.
 
     Args:
-        law: `"normal"`, `"uniform"` (on [-1, 1)) or `"classes K"`, here each with probability 1 / K.
+        law: `"normal"`, `"uniform"` (on [-1, 1)), `"classes K"`, here each with probability 1 / K, or `"constant X"`,
+            which draws nothing.
         shape: the shape, batch first.
         seed: source of random numbers.
     """
@@ -58,7 +58,7 @@ def random_tensor(law: Law | str, shape: Sequence[int | tf.Tensor], seed: SeedGe
         return keras.random.uniform(shape, -1.0, 1.0, dtype="float32", seed=seed)
     if law.classes:
         return keras.random.randint(shape, 0, law.classes, seed=seed)
-    raise UsageError(f"law {str(law)!r} cannot be drawn; known: normal, uniform, classes K")
+    return tf.fill(shape, float(law.number))
 
 
 def truncated(latent: tf.Tensor, bound: tf.Tensor) -> tf.Tensor:
