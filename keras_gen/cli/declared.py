@@ -91,7 +91,7 @@ class Declared:
             spread = zip(node.elts, parts, strict=True)
             return tuple(v for part, value in spread for v in (value if isinstance(part, ast.Starred) else [value]))
         if isinstance(node, ast.Attribute) and isinstance(node.value, ast.Name):  # such as GAN.NETWORKS
-            return next((one.own(node.attr) for one in self.lineage() if one.node.name == node.value.id), UNKNOWN)
+            return next((one.variable(node.attr) for one in self.lineage() if one.node.name == node.value.id), UNKNOWN)
         if isinstance(node, ast.Name):
             return self.variable(node.id)
         try:

@@ -222,6 +222,27 @@ def _project(options, source, decode):
     return Pictures(sheet, frames, columns=len(wanted), text=error, heads=heads)
 
 
+def _mix(options, source, decode):
+    """Crosses samples: coarse layers have the style of the row, those from the cut on that of the column."""
+    if decode.name != "style":
+        try:
+            decode = latent.decoder(source, "style", seed=options.seed)
+        except UsageError:
+            raise UsageError("mix is of styles: of models with map and synthesize, such as stylegan2") from None
+    count = options.n or 6
+    w = decode.draw(2 * count, options.seed, options.label)
+    fine = options.coordinates or list(range(decode.layers // 2, decode.layers))
+    if not set(fine) <= set(range(decode.layers)):
+        raise UsageError(f"layer {max(fine)} does not exist; expected 0 to {decode.layers - 1}")
+    rows, columns = np.repeat(w[:, None], decode.layers, axis=1).reshape(2, count, decode.layers, decode.dim)
+    inner, left, above = (decode.painted(part) for part in (latent.style_grid(rows, columns, fine), rows, columns))
+    corner = np.full((1, *above.shape[1:]), np.nan, np.float32)
+    sheet = np.concatenate([np.concatenate([corner, above])[None], np.concatenate([left[:, None], inner], axis=1)])
+    names = [f"sample {number}" for number in range(2 * count)]
+    legend = [f"layers {_listed(list(map(str, fine)))} of the column's sample, the others of the row's"]
+    return Pictures(sheet, sheet.swapaxes(0, 1), rows=["", *names[:count]], heads=["", *names[count:]], legend=legend)
+
+
 class _Action(NamedTuple):
     draw: Callable[[argparse.Namespace, Any, latent.Decoder], Pictures]
     options: frozenset[str]
@@ -234,6 +255,7 @@ ACTIONS = {
     "manifold": _Action(_manifold, frozenset({"steps", "coordinates", "label"})),
     "arithmetic": _Action(_arithmetic, frozenset({"terms", "steps", "how", "label"})),
     "traverse": _Action(_traverse, frozenset({"coordinates", "steps", "reach", "label"})),
+    "mix": _Action(_mix, frozenset({"n", "coordinates", "label"})),
     "project": _Action(_project, frozenset({"n", "steps", "data", "split", "range", "skip_damaged", "label"})),
 }
 
@@ -279,7 +301,7 @@ def _ends(values, name=""):
 
 
 def _how(options, decode):
-    return options.how or ("lerp" if decode.law == "uniform" else "slerp")
+    return options.how or ("slerp" if decode.law == "normal" else "lerp")
 
 
 def _mean(part, law):

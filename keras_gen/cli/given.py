@@ -84,8 +84,8 @@ def usual(options: argparse.Namespace) -> dict[str, Any]:
     if "characters" not in str(old.get("tokenizer") or "characters"):
         settings |= {"tokenizer": "bpe", "vocabulary": old["vocabulary"]}
     found = {"batch_size": identity["batch_size"], "steps": card["target_steps"], "settings": settings}
-    rates = ("learning_rate", "optimizer", "decay_from")
-    return found | {key: identity[key] for key in rates if identity.get(key) is not None}
+    rest = ("learning_rate", "optimizer", "decay_from", "accumulate")
+    return found | {key: identity[key] for key in rest if identity.get(key) is not None}
 
 
 def arguments(name: str, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:

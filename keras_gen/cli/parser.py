@@ -95,6 +95,8 @@ def _train(command) -> None:
     add("--learning-rate", "--lr", type=_rates, metavar="X", help=rate)
     decay = "share of the steps, in [0, 1), after which learning rates fall linearly to 0 (default: the recipe's)"
     add("--decay-from", type=_share, metavar="SHARE", help=decay)
+    parts = "pass each batch in so many parts: the update of the whole, less memory (default: the recipe's, or 1)"
+    add("--accumulate", type=_count, metavar="N", help=parts)
     devices = "auto (default), one, mirrored (all GPUs of this machine), multi_worker (TF_CONFIG, Slurm) or tpu"
     add("--strategy", default="auto", choices=STRATEGIES, metavar="NAME", help=devices)
     add("--replicas", type=_count, metavar="N", help="of mirrored: so many GPUs or, without one, logical CPUs")
@@ -205,12 +207,15 @@ def _benchmark(command) -> None:
 def _explore(command) -> None:
     add = command.add_argument
     add("source", metavar="RUN", help="a run in saved_models, its folder, or a .keras, .onnx or .tflite file")
-    actions = ("interpolate", "manifold", "arithmetic", "traverse", "project")
+    actions = ("interpolate", "manifold", "arithmetic", "traverse", "mix", "project")
     what = "interpolate between samples, a manifold of two directions, arithmetic on means of samples, traverse one "
-    what += "direction after the other, or project real images into the latent space"
+    what += (
+        "direction after the other, mix styles of samples (coarse ones of a row, fine ones of a column), or project "
+    )
+    what += "real images into the latent space"
     add("action", choices=actions, metavar="ACTION", help=what)
     add("--seed", type=_seed, default=0, metavar="N", help="of the samples, as in the command sample (default: 0)")
-    add("-n", type=_count, metavar="N", help="interpolate, project: number of rows (default: 8)")
+    add("-n", type=_count, metavar="N", help="interpolate, project, mix: number of rows (default: 8; 6)")
     steps = "pictures on a way or a side; project: steps of the descent (default: 10 to 16; project: 300)"
     add("--steps", type=_count, metavar="N", help=steps)
     add(
@@ -219,7 +224,8 @@ def _explore(command) -> None:
         metavar="slerp|lerp",
         help="on a circle or a straight line (default: by the prior)",
     )
-    where = "traverse: which to move; manifold: two (default: the directions that change the images most)"
+    where = "traverse: which to move; manifold: two (default: the directions that change the images most); mix: layers "
+    where += "that have the column's style (default: the second half)"
     add("--coordinates", type=_coordinates, metavar="K[,K...]", help=where)
     add("--reach", type=_reach, metavar="X", help="traverse: from -X to X (default: 3; for uniform latents 1 to 1.7)")
     terms = "arithmetic: numbers of samples, from 0 in the order of sample; of each group the mean is taken "
@@ -228,7 +234,7 @@ def _explore(command) -> None:
     add("--split", metavar="SPLIT", help="part of the data, or all (default: test)")
     _reading(add)
     add("--label", type=_class, metavar="K", help="class of all pictures, by its name or number (default: number 0)")
-    add("--input", default="latent", metavar="NAME", help="input of the model that moves (default: latent)")
+    add("--input", default="latent", metavar="NAME", help="input of the model that moves (default: latent; style: w)")
     add("-o", "--output", metavar="PATH", help="x.png or x.gif (default: ACTION.png in the run's folder)")
 
 

@@ -65,6 +65,7 @@ def job(options: argparse.Namespace) -> Job:
     batch_size = options.batch_size or min(usual["batch_size"], len(data))
     rate = options.learning_rate if options.learning_rate is not None else usual.get("learning_rate")
     decay = options.decay_from if options.decay_from is not None else usual.get("decay_from")
+    parts = options.accumulate or usual.get("accumulate", 1)
     identity = {
         "model": options.name,
         "configuration": _configuration(cls, arguments),
@@ -77,6 +78,7 @@ def job(options: argparse.Namespace) -> Job:
         "init_from": options.init_from,
         **({"optimizer": usual["optimizer"]} if "optimizer" in usual else {}),
         **({"decay_from": decay} if decay is not None else {}),
+        **({"accumulate": parts} if parts > 1 else {}),
     }
     return Job(options.name, cls, arguments, data, validation, usual, batch_size, identity)
 
@@ -226,9 +228,11 @@ def prepare(job: Job, model: Any, stage: str | None, steps: int) -> None:
         steps: of this stage, after which learning rates that fall have fallen to 0.
 
     Raises:
-        UsageError: a player that the model does not have, or a rate to fall that follows a schedule already.
+        UsageError: a player that the model does not have, a rate to fall that follows a schedule already, or stages
+            that are too short.
     """
     identity = job.identity
+    model.check_steps(steps)
     _check_players(model, identity["learning_rate"])
     model.stage = stage  # whose players are asked for
     made = _optimizers(model, identity["learning_rate"], identity.get("optimizer"))
@@ -236,7 +240,7 @@ def prepare(job: Job, model: Any, stage: str | None, steps: int) -> None:
         for player in model.players():
             optimizer = made.get(player.prefixed("optimizer")) or player.paper_optimizer()
             made[player.prefixed("optimizer")] = _falling(optimizer, identity["decay_from"], steps * _updates(player))
-    model.compile(stage=stage, **made)
+    model.compile(stage=stage, accumulate=identity.get("accumulate", 1), **made)
 
 
 def _updates(player):
@@ -302,6 +306,7 @@ def initialize(model: Any, source: str) -> None:
     where = f"--init-from {shown(source, 60)}"
     if type(other) is not type(model):
         raise UsageError(f"{where} is a {type(other).__name__}, not a {type(model).__name__}; give a run of that model")
+    other.stage = model.stage  # of none yet: what all stages train
     ours, theirs = (_networks(one, averages=model.ema is not None) for one in (model, other))
     if len(ours) != len(theirs):
         raise UsageError(f"{where} has {len(theirs)} networks to train, not {len(ours)}; give the same --set")
@@ -336,7 +341,7 @@ def _known_classes(options, chosen):
 def _networks(model, averages):
     """Returns the networks that are trained, and those that are sampled with where these are averages of them."""
     trained = [network for player in model.players() for network in player.networks]
-    return trained + ([model.inference(name) for name in model.averaged] if averages else [])
+    return trained + ([model.network(name, training=False) for name in model.averaged] if averages else [])
 
 
 def steps_asked(options: argparse.Namespace, steps_per_epoch: int) -> int | None:

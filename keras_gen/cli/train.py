@@ -305,9 +305,11 @@ class Training:
         self.writer.flush()
 
     def _save(self):
-        return not self.workers.chief or self.folder.write_model(
-            self.model, self.options.samples, self.job.validation or self.job.examples
-        )
+        if not self.workers.chief:
+            return True
+        with self.model.served():
+            examples = self.job.validation or self.job.examples
+            return self.folder.write_model(self.model, self.options.samples, examples)
 
     # --- after -------------------------------------------------------------------------------------------------------
 

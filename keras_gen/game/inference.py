@@ -42,6 +42,11 @@ class Inference:
         finally:
             del self.__dict__["_without_averages"]
 
+    @contextlib.contextmanager
+    def served(self) -> Iterator[None]:
+        """Puts the model, while `train` writes it, into the state that it is to be used in; a subclass may have one."""
+        yield
+
     def sample(
         self, n: int = 1, seed: int = 0, label: Classes = None, batch_size: int = 64, **inputs: Any
     ) -> np.ndarray:

@@ -124,6 +124,9 @@ class GenerativeModel(Inference, Step, Fit, Inherited, keras.Model):
         """Returns the conditions' part of a batch."""
         return {name: batch[name] for name in self.conditions()}
 
+    def check_steps(self, steps: int) -> None:
+        """Refuses stages of so few steps that what they train would not be of use; there are none here."""
+
     def measures(self, train: Any, test: Any, seed: int = 0) -> dict[str, float]:
         """Returns figures of its own that `evaluate` of the command line adds to those that all models have.
 
@@ -198,6 +201,7 @@ class GenerativeModel(Inference, Step, Fit, Inherited, keras.Model):
         twin = type(self).from_config(config.in_float32(self.get_config()))
         for ours, theirs in zip(twin.weights, self.weights, strict=True):
             ours.assign(theirs)
+        twin.stage = self.stage
         return twin
 
     # --- compile -----------------------------------------------------------------------------------------------------
@@ -234,6 +238,8 @@ class GenerativeModel(Inference, Step, Fit, Inherited, keras.Model):
         if stage is not None:
             choice("stage", stage, self.stages)
         self.stage = stage or (self.stages[-1] if self.stages else None)
+        if self.stages:
+            self._compiled_functions.clear()  # the networks of a stage may be others
         players = self.players()
         if self.compiled and self.ema_steps is not None and np.asarray(self.ema_steps) < 0:  # the last to know it goes
             self.ema_steps.assign(self._optimizer_of(players[-1]).iterations)

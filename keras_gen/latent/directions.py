@@ -66,6 +66,8 @@ def directions(
         "Closed-Form Factorization of Latent Semantics in GANs", 2020, arXiv:2007.06600.
     """
     dim = decode.dim
+    if decode.law not in VARIANCE:
+        raise UsageError(f"an input {decode.name!r} without a prior has no directions; give coordinates, or latents")
     if at_least("n", n) > dim:
         raise UsageError(f"n is {n}, and there are {dim} latent coordinates; expected at most {dim}")
     samples = at_least("samples", max(256, 8 * dim) if samples is None else samples, dim + 2)

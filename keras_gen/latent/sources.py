@@ -82,6 +82,58 @@ class Decoder:
         return images.reshape(*lead, *images.shape[1:])
 
 
+class StyleDecoder(Decoder):
+    """Styles w, (n, d), to images. Made by `decoder` of the input `"style"`.
+
+    Attributes:
+        dim: number of coordinates of w.
+        layers: how many take a style.
+        law: empty: w is what a mapping makes of latents.
+    """
+
+    def __init__(self, mapping: _Function, synthesis: _Function, seed: int):
+        self.mapping, self.synthesis = mapping, synthesis
+        self.layers = int(synthesis.shapes["style"][1])
+        super().__init__(_for_all_layers(synthesis, self.layers), "style", seed)
+
+    def draw(self, n: int, seed: int = 0, label: ArrayLike | None = None) -> np.ndarray:
+        """Returns the styles (n, d) of `sample(n, seed)`, without truncation."""
+        drawn = draws.sample_inputs(self.mapping.shapes, self.mapping.meta, n, seed, label)
+        return _batched(self.mapping, drawn, 256, ("style",))[:, 0]
+
+    def painted(self, styles: ArrayLike, batch_size: int = 64) -> np.ndarray:
+        """Decodes styles of one w for each layer.
+
+        Args:
+            styles: (..., layers, d).
+            batch_size: images computed at once.
+
+        Returns:
+            float32 images (..., H, W, C) in [-1, 1].
+        """
+        styles = as_latents(styles)
+        flat = styles.reshape(-1, *styles.shape[-2:])
+        held = {name: np.repeat(value, len(flat), axis=0) for name, value in self._held.items()}
+        images = _batched(self.synthesis, {"style": flat, **held}, batch_size)
+        return images.reshape(*styles.shape[:-2], *images.shape[1:])
+
+
+def _for_all_layers(function, layers):
+    """Returns a synthesis that takes one w, (B, d), for all of its layers."""
+
+    def signature_fn(style, **more):
+        import tensorflow as tf
+
+        return function.signature.fn(style=tf.tile(style[:, None], (1, layers, 1)), **more)
+
+    def run(arrays):
+        return function.run({**arrays, "style": np.repeat(arrays["style"][:, None], layers, axis=1)})
+
+    signature = function.signature and function.signature._replace(fn=signature_fn)
+    shape = (None, function.shapes["style"][-1])
+    return function._replace(shapes={**function.shapes, "style": shape}, run=run, signature=signature)
+
+
 class Encoder:
     """Images to latents. Made by `encoder`."""
 
@@ -112,7 +164,8 @@ def decoder(source: Any, name: str = "latent", signature: str | None = None, see
 
     Args:
         source: a `keras_gen` model, a run, a `.keras`, `.onnx` or `.tflite` file, or an open `Exported`.
-        name: of the input that moves. All others are held at one draw.
+        name: of the input that moves; `"style"` of a model with `map` and `synthesize` is w, of all layers at once. All
+            others are held at one draw.
         signature: which to take; by default the one that samples are drawn with, otherwise `decode`.
         seed: of the inputs that are held.
 
@@ -126,6 +179,10 @@ def decoder(source: Any, name: str = "latent", signature: str | None = None, see
         images = decode(keras_gen.latent.interpolate(start, end, steps=10))
         ```
     """
+    if name == "style" and not signature:
+        parts = [_find(source, lambda one, key=key: one.name == key)[0] for key in ("map", "synthesize")]
+        if all(parts):
+            return StyleDecoder(*parts, seed)
 
     def wanted(function):
         return function.name == signature if signature else "sample" in function.meta or function.name == "decode"

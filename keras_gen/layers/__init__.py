@@ -6,8 +6,9 @@ check_backend()
 
 from keras_gen.layers.alias_free import FilteredLeakyReLU, FourierFeatures, MagnitudeNormalization
 from keras_gen.layers.attention import CausalSelfAttention, Positions, TransformerBlock
+from keras_gen.layers.attention2d import SelfAttention2D
 from keras_gen.layers.codebook import Codebook
-from keras_gen.layers.conditional import ConditionalBatchNormalization
+from keras_gen.layers.conditional import ConditionalBatchNormalization, ModulatedBatchNormalization
 from keras_gen.layers.equalized import BiasActivation, EqualizedConv2D, EqualizedDense
 from keras_gen.layers.instance import InstanceNormalization, ReflectionPadding2D
 from keras_gen.layers.masked import MaskedConv2D
@@ -44,11 +45,13 @@ __all__ = [
     "ModulatedConv2D",
     "Noise",
     "PixelNorm",
+    "ModulatedBatchNormalization",
     "PixelShuffle",
     "Positions",
     "ReflectionPadding2D",
     "RowLSTM",
     "RunningMoments",
+    "SelfAttention2D",
     "SpatiallyAdaptiveNormalization",
     "SpectralConv2D",
     "SpectralDense",

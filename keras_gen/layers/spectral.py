@@ -1,5 +1,8 @@
 """Spectral normalization: layers whose kernel is divided by its largest singular value."""
 
+import contextlib
+from collections.abc import Iterator
+
 import keras
 import tensorflow as tf
 
@@ -152,6 +155,20 @@ def iterated(root: keras.layers.Layer) -> list:
         elif isinstance(layer, keras.layers.SpectralNormalization) and layer.built:
             found += [layer.vector_u, layer.kernel]
     return found
+
+
+@contextlib.contextmanager
+def resting(root: keras.layers.Layer) -> Iterator[None]:
+    """Lets training calls of the spectrally normalized layers below a layer have the kernels of inference calls."""
+    layers = [layer for layer in root._flatten_layers() if isinstance(layer, _Spectral)]
+    before = [layer.power_iterations for layer in layers]
+    try:
+        for layer in layers:
+            layer.power_iterations = 0
+        yield
+    finally:
+        for layer, times in zip(layers, before, strict=True):
+            layer.power_iterations = times
 
 
 def _unit_vector(shape, dtype=None):

@@ -10,10 +10,12 @@ from keras_gen.images import from_uint8, to_uint8
 from keras_gen.metrics.distance import frechet_distance
 from keras_gen.metrics.judge import Judge, NeighborJudge
 from keras_gen.metrics.samples import mean_psnr
+from keras_gen.metrics.segmenter import Segmenter, mean_iou
 
 TRANSLATED = 1000  # test images at most
 REMEMBERED = 5000  # training images at most, of baselines that look at them
-JUDGED = 256  # training images of each kind, at least, of which a classifier learns to tell the kinds apart
+BORDER, FOREGROUND = 0.05, 0.2  # differences from the color of a kind's border, in [-1, 1]: of most of it, of a thing
+JUDGED = 256  # training images, of each kind, at least, of which a classifier of kinds, or a segmenter, learns
 
 
 def of_pairs(translate: Callable[[np.ndarray], np.ndarray], train: Any, test: Any, seed: int = 0) -> dict[str, float]:
@@ -75,7 +77,9 @@ def of_cycles(translate: Callable[..., np.ndarray], train: Any, test: Any, seed:
         of right answers on test images; `looks_a` and `looks_b`, the share of translations to this kind that it takes
         for it; `fd_a` and `fd_b`, the Frechet distance of translations to test images of this kind, on its features;
         and of two baselines the same with `source_` (images as they are) and `recolored_` (with each channel's
-        distribution made that of the other kind's training images).
+        distribution made that of the other kind's training images). Where nine tenths of the outermost pixels of each
+        kind have one color, things stand before a plain ground: `outline_b` is the mean intersection over union of
+        where the thing is in an image of a and in its translation to b, `outline_a` the other way.
     """
     found, made = {}, {}
     for kind, other, name in (("a", "b", "source"), ("b", "a", "target")):
@@ -84,9 +88,34 @@ def of_cycles(translate: Callable[..., np.ndarray], train: Any, test: Any, seed:
         found[f"cycle_{kind}"] = _distance(translate(made[other], to=kind), images)
         if made[other].shape == images.shape:
             found[f"changed_{kind}"] = _distance(made[other], images)
+    grounds = {kind: _ground(train.arrays[name]) for kind, name in (("a", "source"), ("b", "target"))}
+    if all(ground is not None for ground in grounds.values()):
+        for kind, other, name in (("a", "b", "source"), ("b", "a", "target")):
+            things = _things(from_uint8(test.arrays[name][:TRANSLATED]), grounds[kind])
+            found[f"outline_{other}"] = _overlap(things, _things(made[other], grounds[other]))
     alike = len({train.arrays[name].shape[1:] for name in ("source", "target")}) == 1
     enough = min(len(train.arrays[name]) for name in ("source", "target")) >= JUDGED
     return found | (_of_kinds(made, train, test, seed) if alike and enough else {})
+
+
+def _ground(images):
+    """Returns the color (C,) that nine tenths of the outermost pixels have; `None` if they have many."""
+    images = from_uint8(images[:REMEMBERED])
+    edges = (images[:, 0], images[:, -1], images[:, :, 0], images[:, :, -1])
+    border = np.concatenate([edge.reshape(-1, images.shape[-1]) for edge in edges])
+    color = np.median(border, axis=0)
+    return color if (np.abs(border - color).max(axis=-1) <= BORDER).mean() >= 0.9 else None
+
+
+def _things(images, ground):
+    """Returns where images (n, H, W, C) are of another color than the ground, as (n, H, W)."""
+    return np.abs(images - ground).max(axis=-1) > FOREGROUND
+
+
+def _overlap(things, others):
+    """Returns the mean intersection over union of where things are; of two images without any, 1."""
+    both, either = ((op(things, others)).sum(axis=(1, 2)) for op in (np.logical_and, np.logical_or))
+    return float(np.where(either > 0, both / np.maximum(either, 1), 1.0).mean())
 
 
 def _of_kinds(made, train, test, seed):
@@ -134,7 +163,10 @@ def of_maps(translate: Callable[[np.ndarray], np.ndarray], train: Any, test: Any
     Returns:
         As `of_pairs`, `translated_l1`, `translated_psnr`, `translated_fd` and `l1_of_own`; and the first three of
         baselines: `median`, the median of all training images; `class_color`, each pixel in the median color of its
-        class; and `nearest_map`, the training image whose map has most pixels in common.
+        class; and `nearest_map`, the training image whose map has most pixels in common. Of at least 256 training
+        images a segmenter learns to tell the classes: `read_back` is the share of a painted map's pixels whose class it
+        sees, `read_back_iou` the mean over classes of intersection over union; both of the same baselines, too, as
+        `median_read_back`, and of the real test images, as `real_read_back`.
     """
     maps, real = test.arrays["segmentation"][:TRANSLATED], from_uint8(test.arrays["image"][:TRANSLATED])
     known, images = train.arrays["segmentation"][:REMEMBERED], train.arrays["image"][:REMEMBERED]
@@ -151,7 +183,14 @@ def of_maps(translate: Callable[[np.ndarray], np.ndarray], train: Any, test: Any
         if len(real) > 1:
             found[f"{name}_fd"] = frechet_distance(features(real), features(painted))
     others = _distance(made, np.roll(real, 1, axis=0))
-    return found | ({"l1_of_own": found["translated_l1"] / others} if len(real) > 1 and others > 0 else {})
+    found |= {"l1_of_own": found["translated_l1"] / others} if len(real) > 1 and others > 0 else {}
+    if len(train.arrays["image"]) < JUDGED:
+        return found
+    segmenter = Segmenter(train.arrays["image"], train.arrays["segmentation"], seed)
+    for name, painted in {"": made, "real_": real, **{f"{name}_": one for name, one in baselines.items()}}.items():
+        seen = segmenter(painted)
+        found |= {f"{name}read_back": float((seen == maps).mean()), f"{name}read_back_iou": mean_iou(maps, seen)}
+    return found
 
 
 def _class_colors(known, images, maps):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import layers
 
 from keras_gen.errors import UsageError
@@ -271,3 +272,23 @@ def columns(net: Any, image: Any) -> tuple[int | None, ...]:
     """Returns the shape of a network's output, batch first, for one image (1, H, W, C) where it does not tell."""
     outputs = getattr(net, "outputs", None)
     return tuple(outputs[0].shape) if outputs else tuple(net(image).shape)
+
+
+def image_of(generator: keras.Model, inputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    """Returns the image (1, H, W, C) that a generator makes of one row of inputs.
+
+    Raises:
+        UsageError: it cannot take them, or makes something else.
+    """
+    try:
+        image = call(generator, inputs, training=False)
+    except UsageError:
+        raise
+    except Exception as error:  # Keras and TensorFlow raise whatever a layer stumbles over
+        given = ", ".join(f"{name} {tuple(value.shape)}" for name, value in inputs.items())
+        reason = " ".join(str(error).split())[:120]
+        raise UsageError(f"the generator cannot take {given}: {reason}; give one of latents, or latent_dim") from None
+    if not tf.is_tensor(image) or image.shape.rank != 4:
+        made = f"one of shape {tuple(image.shape)}" if tf.is_tensor(image) else f"{len(image)}, {type(image).__name__}"
+        raise UsageError(f"the generator's outputs are {made}; expected one tensor of images (B, H, W, C)")
+    return image

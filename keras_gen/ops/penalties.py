@@ -1,7 +1,7 @@
-"""Penalties on a critic: pure functions of tensors, each a mean over the batch."""
+"""Penalties on a critic, each a mean over the batch, and on kernels: pure functions of tensors."""
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import tensorflow as tf
@@ -105,3 +105,31 @@ def lazily(penalty: Callable[[], tf.Tensor], every: int, step: tf.Tensor) -> tf.
         step: number of this step, from 0 on.
     """
     return when_due(lambda: float(every) * penalty(), every, step, 0.0)
+
+
+def orthogonal(kernels: Iterable[tf.Tensor]) -> tf.Tensor:
+    """Returns how far the columns of kernels are from being orthogonal to each other: the sum of |W'W x (1 - I)|^2.
+
+    Of each kernel as a matrix W (inputs of an output, outputs). The lengths of its columns are left alone: they are on
+    the diagonal. The caller multiplies by the paper's beta. Brock, Donahue and Simonyan, "Large Scale GAN Training for
+    High Fidelity Natural Image Synthesis", 2018, arXiv:1809.11096, equation 3.
+
+    Args:
+        kernels: of dense layers (inputs, outputs) and convolutions (height, width, inputs, outputs).
+
+    Returns:
+        A scalar, float32.
+    """
+    total = tf.zeros(())
+    for kernel in kernels:
+        matrix = tf.cast(tf.convert_to_tensor(kernel), tf.float32)
+        matrix = tf.reshape(matrix, (-1, matrix.shape[-1]))  # (fan in, outputs)
+        rows, columns = matrix.shape
+        if rows < columns:  # W'W would be larger than W: its squares have the sum of those of WW'
+            lengths = tf.reduce_sum(tf.square(matrix), axis=0)
+            whole = tf.reduce_sum(tf.square(tf.matmul(matrix, matrix, transpose_b=True)))
+            total += whole - tf.reduce_sum(tf.square(lengths))
+        else:
+            products = tf.matmul(matrix, matrix, transpose_a=True)  # (outputs, outputs)
+            total += tf.reduce_sum(tf.square(tf.linalg.set_diag(products, tf.zeros(columns))))
+    return total

@@ -7,6 +7,7 @@
 * `settings`: arguments of the constructor, and `none`: names of those that are None.
 * `optimizer`: Keras' configuration of one, for each player; without it the paper's. `learning_rate`: a number, or one
   for each player, in place of the optimizer's. `decay_from`: share of the steps after which they fall linearly to 0.
+* `accumulate`: parts in which each batch is passed, for the update of the whole and less memory.
 * `[data.SET]`: the same for one data set, in place of what stands above (settings are added to those above).
 * `[thresholds.SET]`: what `benchmark` expects of the median over seeds, such as `fd = "<= 3"`.
 """
@@ -25,7 +26,7 @@ from keras_gen.errors import DamagedError, UsageError, near_misses
 COMPARE = {"<=": operator.le, ">=": operator.ge}
 DEFAULT: Mapping[str, Any] = {"batch_size": 64, "epochs": 20}
 LENGTHS = ("epochs", "steps")
-SETTINGS = ("batch_size", *LENGTHS, "optimizer", "learning_rate", "decay_from", "settings", "none")
+SETTINGS = ("batch_size", *LENGTHS, "optimizer", "learning_rate", "decay_from", "accumulate", "settings", "none")
 _KEYS = ("class", "family", *SETTINGS, "data", "thresholds")
 _BOUND = re.compile(r"(<=|>=) *(-?[\d.]+(?:e-?\d+)?)")
 
@@ -73,7 +74,8 @@ def recipe(model: str, data: str, file: str | Path | None = None) -> dict[str, A
         file: a recipe of one's own, in place of the model's.
 
     Returns:
-        `batch_size`, `epochs` or `steps`, and perhaps `optimizer`, `learning_rate`, `decay_from` and `settings`.
+        `batch_size`, `epochs` or `steps`, and perhaps `optimizer`, `learning_rate`, `decay_from`, `accumulate`
+        and `settings`.
 
     Raises:
         UsageError: the file is of another model, cannot be read, or has a key that is not known.
@@ -132,7 +134,7 @@ def _checked(text, name):
 
 
 def _check_types(part, name):
-    for key in ("batch_size", *LENGTHS):
+    for key in ("batch_size", "accumulate", *LENGTHS):
         value = part.get(key, 1)
         if isinstance(value, bool) or not isinstance(value, int) or value < 1:
             raise UsageError(f"{name}: {key} = {value!r}; expected a whole number, at least 1")

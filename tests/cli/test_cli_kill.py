@@ -17,6 +17,8 @@ STEPS = 600
 
 
 DCGAN = ("dcgan", "--set", "width=8", "--set", "latent_dim=8", "--steps", str(STEPS))
+SMALL = [f"--set={value}" for value in ("width=2", "blocks=1", "strided=1", "pool=8")]
+CYCLEGAN = ("cyclegan", *SMALL, "--steps", "160")
 STACKED = ("stacked_autoencoder", "--set", "hidden=[32]", "--set", "latent_dim=8", "--steps", "300")
 
 
@@ -124,6 +126,22 @@ def test_killed_in_each_of_its_stages(tmp_path):
     stages = [row.split(",")[0] for row in rows]
     assert stages == ["stage", *sorted(stages[1:], key=["layer_1", "layer_2", "whole"].index)]
     assert len(set(stages[1:])) == 3
+
+
+@pytest.mark.slow
+def test_killed_with_a_full_pool(tmp_path):
+    """The pool of older translations is full after the first step: it goes on from the checkpoint, bit for bit."""
+    (tmp_path / "a").mkdir()
+    alone, folder = tmp_path / "a" / "run", tmp_path / "run"
+    beside, process = start(alone, CYCLEGAN), start(folder, CYCLEGAN)
+    while len(checkpoints(folder)) < 2 and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL, "the run was over before it could be killed"
+    assert "going on from step" in ended(start(folder, CYCLEGAN))
+    ended(beside)
+    assert_same(alone, folder)
 
 
 @pytest.mark.slow

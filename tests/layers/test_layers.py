@@ -5,6 +5,7 @@ import sys
 from pathlib import Path
 from typing import NamedTuple
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -13,7 +14,13 @@ from keras import layers
 from planted import Bug
 
 from keras_gen.errors import UsageError
-from keras_gen.layers import ConditionalBatchNormalization, MinibatchStddev, SpectralConv2D, SpectralDense
+from keras_gen.layers import (
+    ConditionalBatchNormalization,
+    MinibatchStddev,
+    ModulatedBatchNormalization,
+    SpectralConv2D,
+    SpectralDense,
+)
 from keras_gen.signatures.signature import Signature
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -54,6 +61,31 @@ def test_two_classes_by_hand():
     variance = 0.75**2 + (1 - 0.75**2) * np.array([1, 100])
     expected = (x - mean) / np.sqrt(variance) * [10, 20] + [100, 200]
     np.testing.assert_allclose(layer([x, np.int32([1, 1])]), expected, rtol=1e-5)
+
+
+def test_gains_and_offsets_are_given_for_each_example_and_a_table_gives_those_of_its_class():
+    given, table = ModulatedBatchNormalization(), ConditionalBatchNormalization(4)
+    x, label = 2 * normal(6, 4, 4, 3) + 1, np.int32([0, 3, 1, 1, 2, 0])
+    table.build([x.shape, label.shape])
+    table.gamma.assign(normal(4, 3, seed=1)), table.beta.assign(normal(4, 3, seed=2))
+    rows = [np.asarray(one)[label] for one in (table.gamma, table.beta)]
+    for training in (True, False):
+        np.testing.assert_array_equal(given([x, *rows], training=training), table([x, label], training=training))
+    plain = (x - x.mean((0, 1, 2))) / np.sqrt(x.var((0, 1, 2)) + 1e-5)
+    by_hand = plain * rows[0][:, None, None] + rows[1][:, None, None]
+    np.testing.assert_allclose(given([x, *rows], training=True), by_hand, atol=1e-5)
+
+
+def test_the_paths_of_weights_in_a_file_are_those_of_before_the_layer_was_divided(tmp_path):
+    model, _ = conditional_model()
+    model.save_weights(tmp_path / "m.weights.h5")
+    found = {}
+    with h5py.File(tmp_path / "m.weights.h5") as file:
+        file.visititems(lambda path, held: found.update({path: held.shape}) if hasattr(held, "shape") else None)
+    here = "layers/conditional_batch_normalization/"
+    tables, statistics = {"vars/0": (5, 6), "vars/1": (5, 6)}, {"vars/0": (6,), "vars/1": (6,)}
+    expected = {**tables, **{f"normalization/{path}": shape for path, shape in statistics.items()}}
+    assert {path.removeprefix(here): shape for path, shape in found.items() if path.startswith(here)} == expected
 
 
 def test_gradient_reaches_the_classes_of_the_batch_only(seeded):

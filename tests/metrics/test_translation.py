@@ -51,6 +51,18 @@ def test_a_classifier_tells_translations_from_what_was_not_translated(tmp_path, 
         assert nothing[f"fd_{kind}"] == pytest.approx(nothing[f"source_fd_{kind}"])
 
 
+def test_outlines_of_things_before_a_plain_ground():
+    things = np.full((4, 8, 8, 3), 250, np.uint8)
+    things[:, 2:6, 2:6] = 90
+    data = Unpaired({"source": things, "target": 255 - things})
+    found = translation.of_cycles(lambda images, to: -images, data, data)
+    assert found["outline_a"] == found["outline_b"] == 1
+    moved = translation.of_cycles(lambda images, to: np.roll(-images, 1, axis=1), data, data)
+    assert moved["outline_a"] == moved["outline_b"] == pytest.approx(12 / 20)
+    lost = translation.of_cycles(lambda images, to: np.broadcast_to(-images[:, :1, :1], images.shape), data, data)
+    assert lost["outline_a"] == 0
+
+
 def test_few_images_of_a_kind_are_not_judged():
     few = Unpaired({"source": to_uint8(real_digits(20)[0]), "target": 255 - to_uint8(real_digits(24)[0])})
     assert set(translation.of_cycles(lambda images, to: -images, few, few)) == {

@@ -113,7 +113,46 @@ def test_gradient_penalty_is_of_each_example():
     assert float(flat) == pytest.approx(1.0, abs=1e-5) and np.isfinite(tape.gradient(flat, kernel)).all()
 
 
+# --- orthogonal columns ----------------------------------------------------------------------------------------------
+
+
+def test_orthogonal_columns_of_any_length_cost_nothing_and_others_their_products():
+    assert float(penalties.orthogonal([tf.constant([[1.0, 1.0], [0.0, 1.0]])])) == 2
+    rotation = np.linalg.qr(normal(3, 3))[0].astype(np.float32)
+    assert float(penalties.orthogonal([rotation * [5, 0.1, 1]])) == pytest.approx(0, abs=1e-9)
+    assert float(penalties.orthogonal([tf.eye(2), 2 * tf.constant([[1.0, 1.0], [0.0, 1.0]])])) == 2 * 2**4
+    assert float(penalties.orthogonal([])) == 0
+
+
+@pytest.mark.parametrize("shape", [(6, 4), (4, 6), (3, 3, 2, 5), (1, 1, 2, 7)])
+def test_orthogonal_of_a_kernel_is_that_of_its_matrix_and_so_is_its_gradient(shape):
+    kernel = tf.Variable(normal(*shape))
+    with tf.GradientTape() as tape:
+        loss = penalties.orthogonal([kernel])
+    matrix = kernel.numpy().reshape(-1, shape[-1]).astype(np.float64)
+    products = matrix.T @ matrix * (1 - np.eye(shape[-1]))
+    assert float(loss) == pytest.approx(np.square(products).sum(), rel=1e-5)
+    np.testing.assert_allclose(tape.gradient(loss, kernel), (4 * matrix @ products).reshape(shape), atol=1e-3)
+
+
 BUGS = (
+    Bug(
+        "orthogonal: the diagonal, too",
+        "ops/penalties.py",
+        "tf.linalg.set_diag(products, tf.zeros(columns))",
+        "products",
+        (
+            "test_orthogonal_columns_of_any_length_cost_nothing_and_others_their_products",
+            "test_orthogonal_of_a_kernel_is_that_of_its_matrix_and_so_is_its_gradient[shape0]",
+        ),
+    ),
+    Bug(
+        "orthogonal: the rows of a wide kernel",
+        "ops/penalties.py",
+        "lengths = tf.reduce_sum(tf.square(matrix), axis=0)",
+        "lengths = tf.reduce_sum(tf.square(matrix), axis=1)",
+        ("test_orthogonal_of_a_kernel_is_that_of_its_matrix_and_so_is_its_gradient[shape1]",),
+    ),
     Bug(
         "gradient penalty: one norm for the batch",
         "ops/penalties.py",

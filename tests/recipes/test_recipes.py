@@ -83,6 +83,7 @@ def test_epochs_take_the_place_of_steps(tmp_path):
         ("[data]\ndigits = 3", UsageError, "expected tables"),
         ("epochs = 0", UsageError, "at least 1"),
         ("batch_size = 1.5", UsageError, "at least 1"),
+        ("accumulate = 0", UsageError, "accumulate = 0; expected a whole number, at least 1"),
         ("settings = 3", UsageError, "expected a table"),
         ("none = 'beta'", UsageError, "expected a list"),
         ("learning_rate = 'fast'", UsageError, "expected a number"),
@@ -115,7 +116,8 @@ def test_train_by_a_recipe_of_ones_own_and_like_another_run(tmp_path, capsys, mo
     monkeypatch.chdir(tmp_path)
     text = (ROOT / "keras_gen/recipes/vae.toml").read_text()
     mine = tmp_path / "mine.toml"
-    mine.write_text(text + "\n[data.small]\nsteps = 3\nbatch_size = 25\nsettings = { latent_dim = 3, hidden = [9] }\n")
+    sizes = "steps = 3\nbatch_size = 25\naccumulate = 2\nsettings = { latent_dim = 3, hidden = [9] }"
+    mine.write_text(f"{text}\n[data.small]\n{sizes}\n")
     (tmp_path / "small.npz").symlink_to(_digits(tmp_path))
     assert main(["train", "vae", "--data", "small.npz", "--recipe", "mine.toml", "--output", "saved_models/old"]) == 0
     old = json.loads((tmp_path / "saved_models/old/card.json").read_text())
@@ -127,6 +129,8 @@ def test_train_by_a_recipe_of_ones_own_and_like_another_run(tmp_path, capsys, mo
     new = json.loads((tmp_path / "saved_models/vae/card.json").read_text())
     assert new["identity"]["configuration"] == {**old["identity"]["configuration"], "beta": 2}
     assert (new["steps"], new["identity"]["batch_size"], new["identity"]["seed"]) == (3, 25, 1)
+    assert old["identity"]["accumulate"] == new["identity"]["accumulate"] == 2
+    assert keras_gen.load("vae").get_compile_config()["accumulate"] == 2
     assert new["identity"]["digest"] == old["identity"]["digest"], "the run's data, where none are given"
     capsys.readouterr()
     for more, words in (

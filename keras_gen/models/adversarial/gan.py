@@ -22,6 +22,7 @@ from keras_gen.networks.build import (
     check_fit,
     columns,
     final_activation,
+    image_of,
     input_names,
     input_shape,
 )
@@ -161,7 +162,7 @@ class GAN(GenerativeModel):
         else:
             self._check_inputs("generator", generator, self.laws())
         self.generator = generator
-        image = _image(generator, example_of(self.laws()))
+        image = image_of(generator, example_of(self.laws()))
         self.image_shape = tuple(image.shape[1:])
         if image_shape is not None and tuple(image_shape) != self.image_shape:
             raise UsageError(f"image_shape is {tuple(image_shape)}, but the generator makes {self.image_shape}")
@@ -211,7 +212,7 @@ class GAN(GenerativeModel):
 
     def call(self, inputs, training=False):
         """Maps latents, or the generator's inputs by name, to images."""
-        generator = self.network("generator", training)
+        generator = self.network("generator", True) if training else self.inference("generator")
         return call(generator, inputs if isinstance(inputs, dict) else {"latent": inputs}, training)
 
     def players(self) -> tuple[Player, ...]:
@@ -263,11 +264,10 @@ class GAN(GenerativeModel):
             seen = self.augmented(image, "r1", batch, training)
             return self.logit(self.judge(seen, "r1", batch, False))
 
-        def penalty():
-            return r1(critic, batch["image"])
+        image = self.images(batch)
 
         every = self.r1_every if training else 1
-        return {"r1": lazily(penalty, every, self.d_optimizer.iterations)}
+        return {"r1": lazily(lambda: r1(critic, image), every, self.d_optimizer.iterations)}
 
     def generator_terms(self, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns the further terms of the generator's loss."""
@@ -303,6 +303,10 @@ class GAN(GenerativeModel):
 
     def real(self, batch: Batch, training: bool) -> tf.Tensor:
         """Returns this step's real images (B, H, W, C)."""
+        return self.images(batch)
+
+    def images(self, batch: Batch) -> tf.Tensor:
+        """Returns a batch's images (B, H, W, C) as the networks see them."""
         return tf.cast(batch["image"], tf.float32)
 
     def fake(self, batch: Batch, training: bool) -> tf.Tensor:
@@ -322,7 +326,8 @@ class GAN(GenerativeModel):
 
         def output():
             seen = self.augmented(image, kind, batch, training)
-            return call(self.discriminator, self.discriminator_inputs(seen, kind, batch, training), training)
+            judge = self.network("discriminator", training)
+            return call(judge, self.discriminator_inputs(seen, kind, batch, training), training)
 
         return batch.once(f"{kind}_logits", output)
 
@@ -376,19 +381,3 @@ def example_of(laws: Laws) -> dict[str, tf.Tensor]:
     meta = metadata({name: law for name, (_, law) in laws.items()})
     inputs = example_inputs({name: shape for name, (shape, _) in laws.items()}, meta, 1)
     return {name: tf.constant(inputs[name]) for name in laws}
-
-
-def _image(generator, inputs):
-    """Returns the image (1, H, W, C) that a generator makes of one row of inputs."""
-    try:
-        image = call(generator, inputs, training=False)
-    except UsageError:
-        raise
-    except Exception as error:  # Keras and TensorFlow raise whatever a layer stumbles over
-        given = ", ".join(f"{name} {tuple(value.shape)}" for name, value in inputs.items())
-        reason = " ".join(str(error).split())[:120]
-        raise UsageError(f"the generator cannot take {given}: {reason}; give one of latents, or latent_dim") from None
-    if not tf.is_tensor(image) or image.shape.rank != 4:
-        made = f"one of shape {tuple(image.shape)}" if tf.is_tensor(image) else f"{len(image)}, {type(image).__name__}"
-        raise UsageError(f"the generator's outputs are {made}; expected one tensor of images (B, H, W, C)")
-    return image

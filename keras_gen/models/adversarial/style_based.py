@@ -145,7 +145,7 @@ class StyleBased(GAN):
         `truncation`, psi, draws styles toward the mean of w: 1 is none, and 0 makes one image of all latents. Images
         are cut at the ends of [-1, 1].
         """
-        mapping, synthesis = self.part("mapping", False), self.part("synthesis", False)
+        mapping, synthesis = map(self.inference("generator").get_layer, ("mapping", "synthesis"))
         laws, shapes = {**self.laws(), "truncation": ((None,), Law("constant", 1))}, {}
         shapes = {name: shape for name, (shape, _) in laws.items()}
         more = [name for name in synthesis.input if name != "style"]

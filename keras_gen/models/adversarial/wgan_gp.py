@@ -8,7 +8,7 @@ import tensorflow as tf
 from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch
 from keras_gen.game.config import refused
-from keras_gen.layers import ConditionalBatchNormalization
+from keras_gen.layers import ModulatedBatchNormalization
 from keras_gen.models.adversarial.gan import GAN
 from keras_gen.ops.penalties import gradient_penalty
 
@@ -76,7 +76,7 @@ class WGANGP(GAN):
             **kwargs,
         )
         self.penalty_weight = penalty_weight
-        kinds = (keras.layers.BatchNormalization, ConditionalBatchNormalization)
+        kinds = (keras.layers.BatchNormalization, ModulatedBatchNormalization)
         for layer in self.discriminator._flatten_layers():
             if isinstance(layer, kinds) and layer.trainable:  # one that is not has fixed statistics
                 refused(

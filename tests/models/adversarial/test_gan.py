@@ -208,7 +208,7 @@ def test_all_that_the_discriminator_sees_in_training_is_augmented_and_nothing_in
     import keras_gen.models.adversarial.gan as module
 
     seen = []
-    monkeypatch.setattr(module, "augment", lambda image, kinds, seed: seen.append(kinds) or 0.0 * image)
+    monkeypatch.setattr(module, "augment", lambda image, kinds, *_: seen.append(kinds) or 0.0 * image)
     model = keras_gen.GAN(image_shape=(8, 8, 1), hidden=(5,), latent_dim=3, augment=("cutout",), dropout=0.0, seed=0)
     batch = Batch(image=tf.convert_to_tensor(real_digits(8)[0]))
     blank = float(model.discriminator_loss(batch, True)["adversarial"])
