@@ -35,6 +35,14 @@ def test_weights_are_as_many_as_in_the_official_program(variant, shape, sizes, w
     assert made.output_shape == (None, *shape)
 
 
+def test_filters_of_r_treat_all_directions_alike_below_the_critical_layers():
+    for variant in ("t", "r"):
+        found = [
+            one.radial for one in synthesis((32, 32, 1), variant=variant, **SMALL).layers if hasattr(one, "radial")
+        ]
+        assert found == [variant == "r"] * 6 + [False] * 2
+
+
 def at_rest(network, n, seed=0):
     """Brings the magnitudes of an untrained network to those of a batch, and returns its compiled images of styles."""
     rng = np.random.default_rng(seed)
@@ -71,12 +79,22 @@ def test_an_untrained_r_moves_and_turns_exactly():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("variant", ["t", "r"])
-@pytest.mark.parametrize("side, depth", [(32, 8), (64, 10)])
-def test_untrained_networks_of_the_table_move_and_turn_as_the_official_ones(variant, side, depth):
+@pytest.mark.parametrize(
+    "variant, side, depth, official",
+    [
+        ("t", 32, 8, (85.6, 72.1)),
+        ("r", 32, 8, (105.8, 68.4, 68.9)),
+        ("t", 64, 10, (79.8, 73.4)),
+        ("r", 64, 10, (82.2, 71.7, 75.9)),
+    ],
+)
+def test_untrained_networks_of_the_table_move_and_turn_as_the_official_ones(variant, side, depth, official):
+    """Against the range of a pixel; of one seed each, which differ by some decibels."""
     found = measured(variant, n=16, side=side, **{**SMALL, "depth": depth})
-    assert found.eq_t >= 55 and found.eq_t_fractional >= 46, found
-    assert found.eq_r >= 46 if variant == "r" else found.eq_r <= 15, found
+    peaks = (found.eq_t_peak, found.eq_t_fractional_peak, found.eq_r_peak)
+    assert all(ours > theirs - 8 for ours, theirs in zip(peaks, official, strict=False)), found
+    assert found.eq_t >= 55 and found.eq_t_fractional >= 44, found
+    assert found.eq_r >= 44 if variant == "r" else found.eq_r <= 15, found
 
 
 def test_images_that_have_no_networks_are_refused():
@@ -115,7 +133,7 @@ BUGS = (
         "networks/alias_free.py",
         "radial=turns and not after.critical",
         "radial=False",
-        (R,),
+        ("test_filters_of_r_treat_all_directions_alike_below_the_critical_layers",),
     ),
     Bug(
         "StyleGAN3: R has the channels of T",
