@@ -313,7 +313,7 @@ BUGS = (
     Bug(
         "moving average: running statistics of the last steps among weights of many",
         "game/averages.py",
-        'followed = _statistics(network) if statistics == "averaged" else set()',
+        'followed = set(map(id, statistics(network))) if kind == "averaged" else set()',
         "followed = set()",
         ("test_moving_averages_average_running_statistics",),
     ),

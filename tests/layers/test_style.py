@@ -363,8 +363,8 @@ BUGS = [
     Bug(
         "styles: decay and 1 - decay",
         "layers/style.py",
-        "self.decay * self.mean + (1.0 - self.decay) * _mean(w)",
-        "(1.0 - self.decay) * self.mean + self.decay * _mean(w)",
+        "self.decay * self.mean + (1.0 - self.decay) * mean_over_replicas(w)",
+        "(1.0 - self.decay) * self.mean + self.decay * mean_over_replicas(w)",
         ("test_the_mean_of_w_follows_training_calls_alone",),
     ),
     Bug(

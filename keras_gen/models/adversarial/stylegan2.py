@@ -113,8 +113,9 @@ class StyleGAN2(StyleBased):
         terms = super().generator_terms(batch, training)
         if not self.path_length:
             return terms
-        styles, given = self.styles(batch, training)[::2], self.given(batch, training)
-        given = {name: value[::2] for name, value in given.items()}
+        taken = 2 if training else 1  # every second row, on replicas as on one; all where nothing is to be saved
+        styles, given = self.styles(batch, training)[::taken], self.given(batch, training)
+        given = {name: value[::taken] for name, value in given.items()}
         directions = self.directions(styles, training)
         every = self.path_every if training else 1
         step = self.g_optimizer.iterations if every > 1 else tf.constant(0)
