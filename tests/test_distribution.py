@@ -362,7 +362,7 @@ with keras_gen.distribution.strategy("mirrored", replicas=2).scope():
     model.compile(stage="8x8")
 history = model.fit(real_digits(24)[0], batch_size=8, verbose=0).history
 networks = (model.generator, model.ema_generator, model.discriminator)
-copies = [float(one) for net in networks for one in model.fade(net).alpha.value.values]
+copies = [float(one) for net in networks for one in model.fade(net).alpha._value.values]
 assert len(copies) == 6 and np.allclose(copies, 2 / 64, atol=1e-7), copies
 assert np.isfinite(history["loss"]).all() and model.sample(2).shape == (2, 8, 8, 1)
 print("grown")

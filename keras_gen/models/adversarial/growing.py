@@ -65,7 +65,7 @@ class Growing:
         size, before = self.stage or self.stages[-1], self.fading()
         if shown and before:
             with tf.init_scope():  # a number, also where a function is traced
-                before = before if float(self.fade(net).alpha) < 1 else None
+                before = before if float(tf.convert_to_tensor(self.fade(net).alpha)) < 1 else None
         key = id(net), size, before, shown
         if key not in self._parts:
             made = {"dtype": self.dtype_policy}
