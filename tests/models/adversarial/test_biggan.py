@@ -28,9 +28,7 @@ ROWS = {
     "biggan": ("biggan", lambda: small()),
     "biggan-two-steps": (
         "biggan",
-        lambda: small(
-            image_shape=(16, 24, 3), latent_dim=None, attention=None, n_critic=2, norm="sync_batch", ema=None
-        ),
+        lambda: small(image_shape=(16, 24, 3), latent_dim=None, attention=None, n_critic=2, ema=None),
     ),
 }
 
