@@ -28,7 +28,7 @@ ROWS = {
     "biggan": ("biggan", lambda: small()),
     "biggan-two-steps": (
         "biggan",
-        lambda: small(image_shape=(16, 24, 3), latent_dim=None, attention=None, n_critic=2, ema=None),
+        lambda: small(image_shape=(16, 24, 3), latent_dim=9, attention=(16, 8), n_critic=3, adversarial="minimax"),
     ),
 }
 

@@ -18,10 +18,8 @@ def small(**more):
 
 ROWS = {
     "sagan": ("sagan", lambda: small(initializer="orthogonal", adversarial="non_saturating")),
-    "sagan-unlabelled": (
-        "sagan",
-        lambda: small(image_shape=(16, 16, 3), num_classes=None, attention=None, norm="sync_batch"),
-    ),
+    "sagan-embedded": ("sagan", lambda: small(embedding=5)),
+    "sagan-unlabelled": ("sagan", lambda: small(image_shape=(16, 16, 3), num_classes=None, norm="sync_batch")),
 }
 
 
