@@ -65,6 +65,13 @@ OF_MODELS: dict[str, str | None] = {
     "nearest_map_l1": None,
     "nearest_map_psnr": None,
     "nearest_map_fd": None,
+    "read_back": "higher",  # by a segmenter of images and maps
+    "read_back_iou": "higher",
+    **{
+        f"{painted}_read_back{of}": None
+        for painted in ("real", "median", "class_color", "nearest_map")
+        for of in ("", "_iou")
+    },
     "cycle_a": "lower",
     "cycle_b": "lower",
     "changed_a": None,
@@ -81,6 +88,7 @@ OF_MODELS: dict[str, str | None] = {
     "transferred_structure": "lower",
     "transferred_moments": "lower",
     **{f"{name}_{what}": None for name in ("content", "matched") for what in ("structure", "moments")},
+    **{f"outline_{kind}": "higher" for kind in "ab"},
     "kinds_accuracy": None,  # of the classifier that is asked about translations, and two baselines
     **{f"looks_{kind}": "higher" for kind in "ab"},
     **{f"fd_{kind}": "lower" for kind in "ab"},

@@ -47,7 +47,8 @@ def test_the_table_holds_no_other():
     found = set().union(*(figures_of(name) for name in MODELS))
     by_all = {"nll", "bits_per_dimension", "reconstruction_psnr", "reconstruction_ssim"}
     of_others = {"source_l1", "source_fd"}  # of as many channels in source and target: see test_translation
-    of_others |= {name for name in OF_MODELS if name.endswith(("looks_a", "looks_b", "fd_a", "fd_b", "kinds_accuracy"))}
+    of_kinds = ("looks_a", "looks_b", "fd_a", "fd_b", "outline_a", "outline_b", "kinds_accuracy")
+    of_others |= {name for name in OF_MODELS if name.endswith((*of_kinds, "read_back", "read_back_iou"))}
     assert set(OF_MODELS) == found | by_all | of_others
 
 
