@@ -49,7 +49,7 @@ class _Spectral:
         if self.built:
             self.u.assign(store["u"])
 
-    def moved(self) -> list:
+    def moved_once(self) -> list:
         """Returns what a training call moves: `u`."""
         return [self.u]
 
@@ -145,13 +145,13 @@ class SpectralConv2D(_Spectral, keras.layers.Conv2D):
 def iterated(root: keras.layers.Layer) -> list:
     """Returns the variables below a layer that a step moves once, whatever the parts of its batch.
 
-    They are those of the method `moved` of layers of ours, such as `u`; of `keras.layers.SpectralNormalization`, its
+    They are those of the method `moved_once` of layers of ours, such as `u`; of `keras.layers.SpectralNormalization`, its
     `u` and the kernel, which it divides in place.
     """
     found = []
     for layer in root._flatten_layers():
-        if hasattr(layer, "moved") and layer.built:
-            found += layer.moved()
+        if hasattr(layer, "moved_once") and layer.built:
+            found += layer.moved_once()
         elif isinstance(layer, keras.layers.SpectralNormalization) and layer.built:
             found += [layer.vector_u, layer.kernel]
     return found

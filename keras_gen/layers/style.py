@@ -116,7 +116,7 @@ class Styles(keras.layers.Layer):
             self.mean.assign(self.decay * self.mean + (1.0 - self.decay) * mean_over_replicas(w))
         return tf.tile(w[:, None], (1, self.count, 1))
 
-    def moved(self) -> list:
+    def moved_once(self) -> list:
         """Returns what a training call moves: the mean. Of a batch in parts it is that of the last part."""
         return [self.mean]
 

@@ -48,7 +48,7 @@ def test_the_table_holds_no_other():
     by_all = {"nll", "bits_per_dimension", "reconstruction_psnr", "reconstruction_ssim"}
     of_others = {"source_l1", "source_fd"}  # of as many channels in source and target: see test_translation
     of_kinds = ("looks_a", "looks_b", "fd_a", "fd_b", "outline_a", "outline_b", "kinds_accuracy")
-    of_others |= {name for name in OF_MODELS if name.endswith((*of_kinds, "read_back", "read_back_iou"))}
+    of_others |= {name for name in OF_MODELS if name.endswith((*of_kinds, "read_back", "read_back_iou", "eq_r"))}
     assert set(OF_MODELS) == found | by_all | of_others
 
 

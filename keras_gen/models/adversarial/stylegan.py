@@ -14,7 +14,7 @@ from keras_gen.signatures.signature import Signature
 
 @keras.saving.register_keras_serializable("keras_gen")
 class StyleGAN(Growing, StyleBased):
-    """StyleGAN: a mapping of latents to styles, which normalize the maps of a growing synthesis.
+    """StyleGAN: styles normalize the maps of a synthesis that grows, stage by stage.
 
     Styles and noise are inputs: `map` and `synthesize` are signatures beside `generate`, and `truncation` draws the
     first eight styles toward their mean. Stages are sizes from 8x8 on, as of `ProgressiveGAN`.

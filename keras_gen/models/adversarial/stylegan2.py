@@ -17,7 +17,7 @@ from keras_gen.ops.penalties import is_due, path_lengths, when_due
 
 @keras.saving.register_keras_serializable("keras_gen")
 class StyleGAN2(StyleBased):
-    """StyleGAN2: a mapping of latents to styles, modulated convolutions, lazy penalties on both players.
+    """StyleGAN2: styles modulate convolutions; lazy penalties on both players.
 
     Styles and noise are inputs: `map` and `synthesize` are signatures beside `generate`, and `truncation` draws styles
     toward their mean.
@@ -99,7 +99,7 @@ class StyleGAN2(StyleBased):
         """Returns the paper's optimizer, of both players."""
         return keras.optimizers.Adam(2e-3, beta_1=0.0, beta_2=0.99, epsilon=1e-8)
 
-    def moved(self) -> list:
+    def moved_once(self) -> list:
         """Returns what a step moves once: the mean of path lengths."""
         return [self.mean_length]
 

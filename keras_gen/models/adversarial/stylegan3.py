@@ -21,7 +21,7 @@ from keras_gen.signatures.signature import Signature
 
 @keras.saving.register_keras_serializable("keras_gen")
 class StyleGAN3(StyleBased):
-    """StyleGAN3: alias-free styles, whose images move and turn exactly as they are asked to.
+    """StyleGAN3: alias-free styles, whose images move and turn as they are asked to.
 
     Waves take the place of a learned constant and of noise; every leaky ReLU lies between filters. `shift` and `angle`
     are inputs: to the right and down, in sides of the image, and counterclockwise, in degrees.
