@@ -145,8 +145,8 @@ class SpectralConv2D(_Spectral, keras.layers.Conv2D):
 def iterated(root: keras.layers.Layer) -> list:
     """Returns the variables below a layer that a step moves once, whatever the parts of its batch.
 
-    They are those of the method `moved_once` of layers of ours, such as `u`; of `keras.layers.SpectralNormalization`, its
-    `u` and the kernel, which it divides in place.
+    They are those of the method `moved_once` of layers of ours, such as `u`; of `keras.layers.SpectralNormalization`,
+    its `u` and the kernel, which it divides in place.
     """
     found = []
     for layer in root._flatten_layers():
