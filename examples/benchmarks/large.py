@@ -123,7 +123,7 @@ def samples(name: str, calls: int) -> tuple[float, float]:
         settings.intra_op_num_threads = os.cpu_count() or 1
         path = Path(folder) / "generate.onnx"
         session = onnxruntime.InferenceSession(path, settings, providers=["CPUExecutionProvider"])
-        bare = tf.function(lambda given: signature.function(**given)["image"])
+        bare = tf.function(lambda given: signature.fn(**given)["image"])
         tensors = {key: tf.constant(value) for key, value in inputs.items()}
         times = ([], [])
         for call in range(calls + 3):
