@@ -209,10 +209,8 @@ def _explore(command) -> None:
     add("source", metavar="RUN", help="a run in saved_models, its folder, or a .keras, .onnx or .tflite file")
     actions = ("interpolate", "manifold", "arithmetic", "traverse", "mix", "project")
     what = "interpolate between samples, a manifold of two directions, arithmetic on means of samples, traverse one "
-    what += (
-        "direction after the other, mix styles of samples (coarse ones of a row, fine ones of a column), or project "
-    )
-    what += "real images into the latent space"
+    what += "direction after the other, mix styles of samples (coarse ones of a row, fine ones of a column), or "
+    what += "project real images into the latent space"
     add("action", choices=actions, metavar="ACTION", help=what)
     add("--seed", type=_seed, default=0, metavar="N", help="of the samples, as in the command sample (default: 0)")
     add("-n", type=_count, metavar="N", help="interpolate, project, mix: number of rows (default: 8; 6)")

@@ -279,10 +279,8 @@ class GAN(GenerativeModel):
 
     def discriminator_inputs(self, image: tf.Tensor, kind: str, batch: Batch, training: bool) -> dict[str, tf.Tensor]:
         """Returns the discriminator's inputs for an image of a kind, such as `"real"` and `"fake"`: its label, too."""
-        return {
-            "image": image,
-            **{name: batch[name] for name in self.judged().get("beside", ()) if name in self.conditions()},
-        }
+        beside = self.judged().get("beside", ())
+        return {"image": image, **{name: value for name, value in self.conditions_in(batch).items() if name in beside}}
 
     def logit(self, output: tf.Tensor) -> tf.Tensor:
         """Returns the part of the discriminator's output that tells real from fake."""

@@ -14,6 +14,7 @@ from keras_gen.metrics.equivariance import equivariance
 from keras_gen.models.adversarial.style_based import StyleBased
 from keras_gen.networks import alias_free, style_based
 from keras_gen.networks.build import Laws
+from keras_gen.ops.blur import blurred
 from keras_gen.signatures.draws import sample_inputs
 from keras_gen.signatures.law import Law
 from keras_gen.signatures.signature import Signature
@@ -150,25 +151,3 @@ class StyleGAN3(StyleBased):
         found = equivariance(synthesize, n, seed)
         figures = {name: getattr(found, name) for name in ("eq_t", "eq_t_fractional", "eq_r")}
         return {name: value for name, value in figures.items() if not np.isnan(value)}
-
-
-def blurred(image: tf.Tensor, sigma: tf.Tensor, most: float) -> tf.Tensor:
-    """Returns images (B, H, H, C) through a filter 2^-(x / sigma)^2 of 3 sigma pixels either way, zeros around them.
-
-    Args:
-        image: the images.
-        sigma: scalar; below a third of a pixel, images stay as they are.
-        most: what it is at most.
-    """
-    side, channels = image.shape[2:]
-    sigma = tf.maximum(tf.cast(sigma, tf.float32), 1e-3)
-
-    def weight(x):
-        x = np.abs(x).astype(np.float32)
-        return tf.where(x <= tf.floor(3.0 * sigma), tf.pow(2.0, -tf.square(x / sigma)), 0.0)
-
-    total = tf.reduce_sum(weight(np.arange(-int(3 * most), int(3 * most) + 1)))
-    place = np.arange(side)
-    matrix = tf.cast(weight(place[:, None] - place) / total, image.dtype)
-    image = tf.matmul(matrix, tf.reshape(image, (-1, side, side * channels)))
-    return tf.reshape(tf.matmul(matrix, tf.reshape(image, (-1, side, channels))), (-1, side, side, channels))

@@ -126,8 +126,8 @@ BUGS = (
     Bug(
         "cGAN: fakes of other labels",
         "models/adversarial/gan.py",
-        '**{name: batch[name] for name in self.judged().get("beside", ())}}',
-        '**{name: batch[name][:: 1 if kind == "real" else -1] for name in self.judged().get("beside", ())}}',
+        "{name: value for name, value in self",
+        '{name: value[:: 1 if kind == "real" else -1] for name, value in self',
         ("test_fakes_are_made_for_the_labels_of_the_batch_and_judged_with_them",),
     ),
 )

@@ -1,14 +1,13 @@
 """Networks that grow: their numbers, what fades in and how far, and what a stage leaves as it is."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from killed import resumed
 from planted import Bug
-from tiny import batch_for, difference, everything, make, real_digits
+from tiny import batch_for, difference, make, real_digits
 
 import keras_gen
-from keras_gen.callbacks import Checkpoint
 from keras_gen.cli.settings import initialize
 from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch
@@ -245,28 +244,7 @@ def test_stages_that_end_before_their_fade_are_refused_in_a_line():
 
 @pytest.mark.slow
 def test_a_run_killed_in_the_middle_of_a_fade_ends_bit_equal(tmp_path):
-    class Crash(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            if self.model.d_optimizer.iterations == 7:
-                raise RuntimeError("crash")
-
-    def fit(model, stage, *callbacks):
-        model.compile(stage=stage)
-        model.fit(batch_for(model, 20), batch_size=4, epochs=2, verbose=0, callbacks=list(callbacks))
-        return everything(model)
-
-    def kept(stage):
-        return Checkpoint(tmp_path / stage, every=None, every_steps=4)
-
-    whole = make("progressive_gan", compiled=False)
-    fit(whole, "4x4")
-    expected = fit(whole, "8x8")
-    broken = make("progressive_gan", compiled=False)
-    fit(broken, "4x4", kept("4x4"))
-    with pytest.raises(RuntimeError, match="crash"):
-        fit(broken, "8x8", kept("8x8"), Crash())
-    again = make("progressive_gan", compiled=False)
-    assert difference(expected, fit(again, "8x8", kept("8x8"))) == 0
+    _, again, *_ = resumed(lambda: make("progressive_gan", compiled=False), tmp_path, 7, stages=("4x4", "8x8"))
     assert fades(again) == [pytest.approx(9 / 64)] * 3
 
 

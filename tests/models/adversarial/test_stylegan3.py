@@ -11,7 +11,7 @@ import keras_gen
 from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch
 from keras_gen.layers import FourierFeatures, MagnitudeNormalization
-from keras_gen.models.adversarial.stylegan3 import blurred
+from keras_gen.ops.blur import blurred
 
 SIZES = {"latent_dim": 6, "style_dim": 5, "base": 32, "largest": 4, "seed": 3}
 ROWS = {
@@ -145,7 +145,7 @@ BUGS = (
     ),
     Bug(
         "StyleGAN3: a Gaussian of e",
-        "models/adversarial/stylegan3.py",
+        "ops/blur.py",
         "tf.pow(2.0, -tf.square(x / sigma))",
         "tf.exp(-tf.square(x / sigma))",
         ("test_blur_is_a_filter_of_halves",),

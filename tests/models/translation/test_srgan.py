@@ -1,14 +1,13 @@
 """SRGAN: its network by numbers, what it adds to a bilinear enlargement, every term by hand, stages and pieces."""
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from killed import resumed
 from planted import Bug
-from tiny import batch_for, difference, everything, make, real_digits
+from tiny import batch_for, difference, make, real_digits
 
 import keras_gen
-from keras_gen.callbacks import Checkpoint
 from keras_gen.errors import UsageError
 from keras_gen.game.batch import Batch
 from keras_gen.networks import upscaler
@@ -158,27 +157,7 @@ def test_what_it_cannot_do_is_one_line():
 
 @pytest.mark.slow
 def test_a_run_killed_in_its_second_stage_ends_bit_equal(tmp_path):
-    class Crash(keras.callbacks.Callback):
-        def on_train_batch_end(self, batch, logs=None):
-            if self.model.d_optimizer.iterations == 6:
-                raise RuntimeError("crash")
-
-    def fit(model, stage, *callbacks):
-        model.compile(stage=stage)
-        model.fit(batch_for(model, 20), batch_size=4, epochs=2, verbose=0, callbacks=list(callbacks))
-        return everything(model)
-
-    def kept(stage):
-        return Checkpoint(tmp_path / stage, every=None, every_steps=4)
-
-    whole = make("srgan", compiled=False)
-    fit(whole, "pixel")
-    expected = fit(whole, "adversarial")
-    broken = make("srgan", compiled=False)
-    fit(broken, "pixel", kept("pixel"))
-    with pytest.raises(RuntimeError, match="crash"):
-        fit(broken, "adversarial", kept("adversarial"), Crash())
-    assert difference(expected, fit(make("srgan", compiled=False), "adversarial", kept("adversarial"))) == 0
+    resumed(lambda: make("srgan", compiled=False), tmp_path, 6, stages=("pixel", "adversarial"))
 
 
 BUGS = (
